@@ -1,0 +1,29 @@
+"""Unsupervised learning at first sight.
+
+firstsight learns, from many data sets, how to learn without labels, and then does it on a data set
+it has never seen. Names are loaded when they are first used: importing the package imports no torch.
+"""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from firstsight.core import Data, Learner, MetaLearner, Task
+    from firstsight.engine.config import Plan, TrainConfig
+    from firstsight.engine.evaluate import Interval, adapt, interval, meta_test, paired
+    from firstsight.engine.train import draw, last, meta_train
+    from firstsight.tasks.noise import with_noise
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "core": ["Data", "Learner", "MetaLearner", "Task"],
+        "engine.config": ["Plan", "TrainConfig"],
+        "engine.evaluate": ["Interval", "adapt", "interval", "meta_test", "paired"],
+        "engine.train": ["draw", "last", "meta_train"],
+        "tasks.noise": ["with_noise"],
+    },
+)

@@ -1,0 +1,53 @@
+"""What there is, by name: the one place where all parts meet.
+
+Each entry is ``name -> (Config, build, summary)``. Tests, the command line and benchmarks read these
+tables and know no name by heart; a new part is one line here.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from firstsight.learners import autoencoder, classifier, kmeans
+from firstsight.meta import joint, maml, meta_sgd, reptile
+from firstsight.tasks import episodes, mixtures, sinusoids
+
+
+class Entry(NamedTuple):
+    """A part of the catalogue.
+
+    Parameters
+    ----------
+    config : type
+        Frozen dataclass with the settings.
+    build : callable
+        Learners: ``(config) -> Learner``; meta-learners: ``(config, learner, outer_loss=None) ->
+        MetaLearner``; task distributions: ``(config) -> Sample``, or ``(config, X, y, classes=None)
+        -> Sample`` where they draw from data.
+    summary : str
+        One line.
+
+    """
+
+    config: type
+    build: Callable[..., Any]
+    summary: str
+
+
+LEARNERS = {
+    "autoencoder": Entry(autoencoder.Config, autoencoder.build, "rows as short codes, plain or denoising"),
+    "classifier": Entry(classifier.Config, classifier.build, "supervised net: linear, MLP, conv, or any module"),
+    "kmeans": Entry(kmeans.Config, kmeans.build, "centroids, with a learned prior on where they lie"),
+}
+
+META_LEARNERS = {
+    "joint": Entry(joint.Config, joint.build, "one model for all tasks, then fine-tuned: the baseline"),
+    "maml": Entry(maml.Config, maml.build, "a start from which few steps suffice; first order, ANIL, exact steps"),
+    "meta_sgd": Entry(meta_sgd.Config, meta_sgd.build, "MAML that learns its inner rates"),
+    "reptile": Entry(reptile.Config, reptile.build, "theta moves towards where the inner loop ends"),
+}
+
+TASKS = {
+    "episodes": Entry(episodes.Config, episodes.build, "N-way K-shot episodes from a labelled array"),
+    "mixtures": Entry(mixtures.Config, mixtures.build, "Gaussian mixtures whose centres may be shared"),
+    "sinusoids": Entry(sinusoids.Config, sinusoids.build, "the regression tasks of the MAML paper"),
+}

@@ -1,0 +1,410 @@
+"""Meta-training: a loop that can be read, stopped at any moment and resumed to the bit.
+
+Every random draw has an address (seed, purpose, step), so there is no generator state to carry: what
+a step draws depends on the seed and the step alone.
+"""
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from firstsight import __version__
+from firstsight.checks import check_batch
+from firstsight.core import MetaLearner, Sample, Task, Tree
+from firstsight.engine.checkpoint import CheckpointError, read_checkpoint, refuse_difference, write_checkpoint
+from firstsight.engine.config import Plan, TrainConfig
+from firstsight.engine.execute import Gradients, choose_plan, map_tasks, sum_gradients
+from firstsight.seeds import generator_of, seed_of
+from firstsight.trees import cast, leaves, named_leaves, norm, replace_leaves, tree_map
+
+CHECKPOINT = "checkpoint.safetensors"
+MakeOptimizer = Callable[[list[Tensor]], torch.optim.Optimizer]
+
+
+class Info(NamedTuple):
+    """What people want to watch.
+
+    Parameters
+    ----------
+    loss : float
+        Mean query loss of this step's tasks, before the step.
+    gradient_norm : float
+        Norm of the outer gradient before clipping.
+    validation : float or None
+        Mean query loss on the meta-validation tasks, at the steps that validate.
+    best_theta : Tree
+        theta at the best meta-validation; without meta-validation, the current one.
+    best_step : int
+        The step that gave it.
+    plan : Plan
+        How meta-batches are run.
+
+    """
+
+    loss: float
+    gradient_norm: float
+    validation: float | None
+    best_theta: Tree
+    best_step: int
+    plan: Plan
+
+
+class Step(NamedTuple):
+    """One outer step: its number from 1, theta after it, and what to watch."""
+
+    step: int
+    theta: Tree
+    info: Info
+
+
+class _Run(NamedTuple):
+    """All that the next step needs, but for the optimiser's own state."""
+
+    step: int
+    theta: Tree
+    best_theta: Tree
+    best_step: int
+    losses: list[tuple[float, float]]  # (mean query loss, gradient norm) of every step; grows in place
+    validations: list[tuple[int, float]]  # (step, mean query loss)
+
+
+def meta_train(
+    meta: MetaLearner,
+    sample: Sample,
+    config: TrainConfig,
+    *,
+    validate: Sample | None = None,
+    directory: Path | str | None = None,
+    about: Mapping[str, Any] | None = None,
+    make_optimizer: MakeOptimizer | None = None,
+) -> Iterator[Step]:
+    """Meta-train, yielding every outer step.
+
+    Parameters
+    ----------
+    meta : MetaLearner
+        What is trained.
+    sample : callable
+        Meta-training tasks, ``(generator, n_tasks) -> Task`` with a leading task axis.
+    config : TrainConfig
+        Settings.
+    validate : callable, optional
+        Meta-validation tasks, of other data sets or classes than ``sample``. The same tasks are
+        used each time; the best theta is kept.
+    directory : path, optional
+        Where checkpoints go. If it holds one, the run goes on from there, and gives to the bit what
+        an unbroken run gives.
+    about : mapping, optional
+        Anything JSON can say about the learner, meta-learner and tasks; resuming with another
+        ``about`` is refused.
+    make_optimizer : callable, optional
+        ``(list of leaves) -> torch.optim.Optimizer``, instead of ``config.optimizer``.
+
+    Yields
+    ------
+    Step
+        A resumed run yields the steps that are left; a finished one its last step again.
+
+    Raises
+    ------
+    TypeError, ValueError
+        At the call, when an argument or the first batch is not what it should be.
+    FloatingPointError
+        At the step whose loss or gradient is not finite, with the seed of the task.
+    CheckpointError
+        When the checkpoint is damaged or belongs to other settings.
+
+    """
+    if not isinstance(meta, MetaLearner):
+        raise TypeError(f"meta should be a MetaLearner, as maml.build(...) gives; found {type(meta).__name__}")
+    if not isinstance(config, TrainConfig):
+        raise TypeError(f"config should be a TrainConfig; found {type(config).__name__}")
+    for name, tasks in (("sample", sample), ("validate", validate)):
+        if tasks is not None and not callable(tasks):
+            raise TypeError(f"{name} should be a function (generator, n_tasks) -> Task; found {type(tasks).__name__}")
+    path = None if directory is None else Path(directory) / CHECKPOINT
+    about = {"meta_training": _lasting(config), **(about or {})}
+    theta = cast(meta.init(generator_of(config.seed, "init")), getattr(torch, config.dtype))
+    theta = tree_map(lambda leaf: leaf.detach().clone().requires_grad_(), theta)
+    if not leaves(theta):
+        raise ValueError("theta should have leaves to learn; found none")
+    optimizer = _optimizer(leaves(theta), config, make_optimizer)
+    first = draw(sample, config, "train", 0)
+    if path is not None and path.exists():
+        run, plan = _resume(path, theta, optimizer, about)
+    else:
+        run, plan = _Run(0, theta, _copy(theta), 0, [], []), choose_plan(meta.objective, theta, first, config)
+        _refuse_unused(sum_gradients(meta.objective, theta, first, plan)[0])
+    return _steps(meta, sample, config, validate, path, about, optimizer, run, plan)
+
+
+def _steps(
+    meta: MetaLearner,
+    sample: Sample,
+    config: TrainConfig,
+    validate: Sample | None,
+    path: Path | None,
+    about: Mapping[str, Any],
+    optimizer: torch.optim.Optimizer,
+    run: _Run,
+    plan: Plan,
+) -> Iterator[Step]:
+    """The loop itself."""
+    validation_tasks = [] if validate is None else list(_validation_batches(validate, config))
+    saved = run.step
+    if _is_finished(run, config):
+        yield _step_of(run, plan, has_validation=bool(validation_tasks))
+    try:
+        while not _is_finished(run, config):
+            tasks = draw(sample, config, "train", run.step)
+            gradients, query_losses = sum_gradients(meta.objective, run.theta, tasks, plan)
+            gradient_norm = _set_gradients(run.theta, gradients, len(query_losses), config.clip_norm)
+            _stop_if_not_finite(run.step, config, query_losses, gradient_norm)
+            for group in optimizer.param_groups:
+                group["lr"] = _rate(config, run.step)
+            optimizer.step()
+            run.losses.append((float(query_losses.double().mean()), gradient_norm))
+            run = run._replace(step=run.step + 1)
+            if validation_tasks and (run.step % config.validate_every == 0 or run.step == config.steps):
+                run = _validated(run, mean_query_loss(meta, run.theta, validation_tasks, plan))
+            if not validation_tasks:
+                run = run._replace(best_theta=run.theta, best_step=run.step)
+            if path is not None and (run.step % config.checkpoint_every == 0 or _is_finished(run, config)):
+                _save(path, run, plan, optimizer, about)
+                saved = run.step
+            yield _step_of(run, plan, has_validation=bool(validation_tasks))
+    except GeneratorExit:
+        # The caller has had enough: between two steps everything is whole, so nothing need be lost.
+        if path is not None and run.step > saved:
+            _save(path, run, plan, optimizer, about)
+        raise
+
+
+def last(steps: Iterator[Step], *, total: int | None = None, label: str = "meta-training") -> Step:
+    """Run to the end behind a progress bar (silent when not a terminal) and return the last step.
+
+    Parameters
+    ----------
+    steps : iterator of Step
+        From :func:`meta_train`.
+    total : int, optional
+        Outer steps, for the bar.
+    label : str
+        What the bar says.
+
+    Raises
+    ------
+    ValueError
+        When there was no step.
+
+    """
+    step = None
+    with tqdm(total=total, desc=label, unit="step", disable=None, mininterval=0.5) as bar:
+        for step in steps:
+            bar.update(step.step - bar.n)
+            if step.step % 20 == 0:
+                bar.set_postfix_str(f"query loss {step.info.loss:.4g}", refresh=False)
+    if step is None:
+        raise ValueError("there should be at least one step; the iterator was used up; call meta_train again")
+    return step
+
+
+def draw(sample: Sample, config: TrainConfig, *address: str | int) -> Task:
+    """The checked meta-batch at an address, such as ``("train", step)``, in the run's dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When the task distribution gives what it should not, with the address.
+
+    """
+    tasks = sample(generator_of(config.seed, *address), config.meta_batch)
+    try:
+        check_batch(tasks, config.meta_batch)
+    except (TypeError, ValueError) as error:
+        place = f"in the meta-batch {'/'.join(map(str, address))} of seed {config.seed}"
+        raise type(error)(f"{error} ({place})") from error
+    result: Task = cast(tasks, getattr(torch, config.dtype))
+    return result
+
+
+def mean_query_loss(meta: MetaLearner, theta: Tree, batches: list[Task], plan: Plan) -> float:
+    """The mean query loss over the tasks of some batches."""
+    losses = [
+        map_tasks(lambda theta, task: meta.objective(theta, task)[1], theta, batch, plan).double() for batch in batches
+    ]
+    return float(torch.cat(losses).mean())
+
+
+def _validation_batches(validate: Sample, config: TrainConfig) -> Iterator[Task]:
+    # Drawn batch by batch, so that they show as many shapes as meta-training does.
+    for batch in range(math.ceil(config.validate_tasks / config.meta_batch)):
+        yield draw(validate, config, "validate", batch)
+
+
+def _validated(run: _Run, loss: float) -> _Run:
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the query loss on meta-validation is not finite after step {run.step}; "
+            "lower inner_lr or outer_lr, take fewer inner steps, or scale the data"
+        )
+    is_best = all(loss < before for _, before in run.validations)
+    run = run._replace(validations=[*run.validations, (run.step, loss)])
+    return run._replace(best_theta=_copy(run.theta), best_step=run.step) if is_best else run
+
+
+def _is_finished(run: _Run, config: TrainConfig) -> bool:
+    since_best = sum(step > run.best_step for step, _ in run.validations)
+    return run.step >= config.steps or bool(config.patience and since_best >= config.patience)
+
+
+def _step_of(run: _Run, plan: Plan, *, has_validation: bool) -> Step:
+    loss, gradient_norm = run.losses[-1]
+    validated = bool(run.validations) and run.validations[-1][0] == run.step
+    info = Info(
+        loss=loss,
+        gradient_norm=gradient_norm,
+        validation=run.validations[-1][1] if validated else None,
+        best_theta=run.best_theta if has_validation else _copy(run.theta),
+        best_step=run.best_step,
+        plan=plan,
+    )
+    return Step(run.step, _copy(run.theta), info)
+
+
+def _optimizer(
+    parameters: list[Tensor], config: TrainConfig, make_optimizer: MakeOptimizer | None
+) -> torch.optim.Optimizer:
+    if make_optimizer is not None:
+        optimizer = make_optimizer(parameters)
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(f"make_optimizer should return a torch.optim.Optimizer; found {type(optimizer).__name__}")
+        return optimizer
+    kind = getattr(torch.optim, config.optimizer, None)
+    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)) or kind is torch.optim.LBFGS:
+        raise ValueError(
+            f"optimizer={config.optimizer!r} should name an optimiser of torch.optim that takes one "
+            "gradient a step, such as 'Adam' or 'SGD'"
+        )
+    made: torch.optim.Optimizer = kind(parameters, lr=config.outer_lr, weight_decay=config.weight_decay)  # type: ignore[call-arg]
+    return made
+
+
+def _rate(config: TrainConfig, step: int) -> float:
+    if config.schedule == "constant":
+        return config.outer_lr
+    return 0.5 * config.outer_lr * (1 + math.cos(math.pi * step / config.steps))
+
+
+def _set_gradients(theta: Tree, gradients: Gradients, count: int, clip_norm: float) -> float:
+    """Put the mean gradient of a batch, clipped, where the optimiser looks for it; its norm before clipping."""
+    means = {name: None if gradient is None else gradient / count for name, gradient in gradients.items()}
+    total = float(norm([mean for mean in means.values() if mean is not None]))
+    scale = clip_norm / total if 0 < clip_norm < total else 1.0
+    for name, leaf in named_leaves(theta):
+        mean = means[name]
+        leaf.grad = None if mean is None else mean * scale
+    return total
+
+
+def _refuse_unused(gradients: Gradients) -> None:
+    unused = [name for name, gradient in gradients.items() if gradient is None]
+    if unused:
+        raise ValueError(
+            f"the objective does not depend on {unused} of theta, so they would never be learned; "
+            "a k-means prior needs inner='refine'; else build the learner without them"
+        )
+    still = [name for name, gradient in gradients.items() if gradient is not None and not bool(gradient.any())]
+    if still:
+        warnings.warn(
+            f"the first gradient of {still} of theta is exactly 0, so they may never be learned; "
+            "Reptile learns no log_lambda, and leaves outside 'adapted' stay where they are",
+            stacklevel=3,
+        )
+
+
+def _stop_if_not_finite(step: int, config: TrainConfig, query_losses: Tensor, gradient_norm: float) -> None:
+    bad = (~torch.isfinite(query_losses)).nonzero().flatten().tolist()
+    if not bad and math.isfinite(gradient_norm):
+        return
+    what = f"the query loss of task {bad[0]}" if bad else "the outer gradient"
+    raise FloatingPointError(
+        f"{what} is not finite at step {step}; its meta-batch was drawn with seed "
+        f"{seed_of(config.seed, 'train', step)} (see firstsight.draw with address 'train', {step}); "
+        "lower inner_lr or outer_lr, take fewer inner steps, or scale the data"
+    )
+
+
+def _lasting(config: TrainConfig) -> dict[str, Any]:
+    """The settings that a resumed run must share: all but those that change no step already taken."""
+    free = {"checkpoint_every"} | ({"steps"} if config.schedule == "constant" else set())
+    return {name: value for name, value in dataclasses.asdict(config).items() if name not in free}
+
+
+def _copy(tree: Tree) -> Tree:
+    return tree_map(lambda leaf: leaf.detach().clone(), tree)
+
+
+def _save(path: Path, run: _Run, plan: Plan, optimizer: torch.optim.Optimizer, about: Mapping[str, Any]) -> None:
+    state = optimizer.state_dict()
+    tensors = {f"theta.{name}": leaf for name, leaf in named_leaves(run.theta)}
+    tensors |= {f"best.{name}": leaf for name, leaf in named_leaves(run.best_theta)}
+    tensors["losses"] = torch.tensor(run.losses, dtype=torch.float64)
+    tensors["validations"] = torch.tensor(run.validations, dtype=torch.float64).reshape(-1, 2)
+    numbers: dict[str, Any] = {}
+    for leaf, entries in state["state"].items():
+        for name, value in entries.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{leaf}.{name}"] = value
+            else:
+                numbers[f"{leaf}.{name}"] = value
+    facts = {
+        "version": __version__,
+        "torch": torch.__version__,
+        "about": about,
+        "plan": dataclasses.asdict(plan),
+        "step": run.step,
+        "best_step": run.best_step,
+        "optimizer": {"numbers": numbers, "groups": state["param_groups"], "kind": type(optimizer).__name__},
+    }
+    write_checkpoint(path, tensors, facts)
+
+
+def _resume(path: Path, theta: Tree, optimizer: torch.optim.Optimizer, about: Mapping[str, Any]) -> tuple[_Run, Plan]:
+    """The run and plan of a checkpoint; fills theta's leaves and the optimiser's state in place."""
+    tensors, facts = read_checkpoint(path)
+    refuse_difference(path, "about", facts["about"], about)
+    refuse_difference(path, "optimizer", facts["optimizer"]["kind"], type(optimizer).__name__)
+    if facts["torch"] != torch.__version__:
+        warnings.warn(
+            f"{path} was made with torch {facts['torch']}, this is {torch.__version__}; "
+            "the run goes on, but may differ in the last bits from an unbroken one",
+            stacklevel=3,
+        )
+    try:
+        stored = replace_leaves(theta, _below("theta.", tensors))
+        best = replace_leaves(theta, _below("best.", tensors))
+    except ValueError as error:
+        raise CheckpointError(f"{path} belongs to another meta-learner: {error}; start in another folder") from error
+    with torch.no_grad():
+        tree_map(lambda leaf, value: leaf.copy_(value), theta, stored)
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in {**_below("optimizer.", tensors), **facts["optimizer"]["numbers"]}.items():
+        leaf, entry = name.split(".", 1)
+        state.setdefault(int(leaf), {})[entry] = value
+    optimizer.load_state_dict({"state": state, "param_groups": facts["optimizer"]["groups"]})
+    losses = [(float(loss), float(size)) for loss, size in tensors["losses"]]
+    validations = [(int(step), float(loss)) for step, loss in tensors["validations"]]
+    run = _Run(facts["step"], theta, best, facts["best_step"], losses, validations)
+    return run, Plan(**facts["plan"])
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): leaf for name, leaf in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,1 @@
+"""Inner models, one file each: a frozen Config, pure functions, and ``build(config) -> Learner``."""

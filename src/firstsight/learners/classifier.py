@@ -1,0 +1,135 @@
+"""A supervised net as a learner: linear, MLP or convolutional body with a linear head, or any module.
+
+The loss is the mean cross-entropy for classes, or the mean squared error for values:
+
+    L(w) = 1/n sum_i CE(f_w(x_i), y_i)        L(w) = 1/n sum_i ||f_w(x_i) - y_i||^2 / n_outputs.
+
+The parameters are ``{"body": ..., "head": ...}``, so that a meta-learner may adapt the head alone
+(ANIL, Raghu et al. 2019, arXiv:1909.09157). The 40-40 net for sinusoids and the four convolutional
+blocks are those of MAML (Finn et al. 2017, arXiv:1703.03400), but for what ``nets/conv.py`` says.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from torch import Tensor, nn
+
+from firstsight.checks import check_choice, check_number, check_rows, check_widths
+from firstsight.core import Data, Learner, Tree
+from firstsight.losses import cross_entropy, squared_error
+from firstsight.nets.conv import conv, conv_features
+from firstsight.nets.functional import Functional
+from firstsight.nets.mlp import ACTIVATIONS, mlp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of a supervised net.
+
+    Parameters
+    ----------
+    n_features : int
+        Columns of a table, or channels of an image, >= 1.
+    n_outputs : int
+        Classes, or columns of the target, >= 1.
+    target : {"class", "value"}
+        Classification by cross-entropy or regression by squared error.
+    body : {"linear", "mlp", "conv"}
+        ``linear`` has no body; ``conv`` reads images of shape (n_features, image_size, image_size).
+    hidden : tuple of int
+        Widths of the hidden layers of ``mlp``.
+    activation : {"relu", "tanh", "gelu"}
+        Of ``mlp``.
+    image_size : int
+        Height and width in pixels, for ``conv``.
+    n_filters : int
+        Channels of every block of ``conv``.
+
+    """
+
+    n_features: int = 1
+    n_outputs: int = 5
+    target: Literal["class", "value"] = "class"
+    body: Literal["linear", "mlp", "conv"] = "mlp"
+    hidden: tuple[int, ...] = (40, 40)
+    activation: Literal["relu", "tanh", "gelu"] = "relu"
+    image_size: int = 28
+    n_filters: int = 64
+
+    def __post_init__(self) -> None:
+        check_number("n_features", self.n_features, at_least=1, integer=True)
+        check_number("n_outputs", self.n_outputs, at_least=1, integer=True)
+        check_choice("target", self.target, ["class", "value"])
+        check_choice("body", self.body, ["linear", "mlp", "conv"])
+        check_widths("hidden", self.hidden)
+        check_choice("activation", self.activation, list(ACTIVATIONS))
+        check_number("image_size", self.image_size, at_least=1, integer=True)
+        check_number("n_filters", self.n_filters, at_least=1, integer=True)
+        if self.body == "mlp" and not self.hidden:
+            raise ValueError("hidden=() should name at least one layer; use body='linear' for none")
+
+
+def loss(params: Tree, data: Data, *, net: Functional, row_shape: tuple[int, ...] | None, target: str) -> Tensor:
+    """Mean cross-entropy in nats, or mean squared error in squared units of ``data.y``."""
+    if data.y is None:
+        raise ValueError("a supervised learner needs truth; found data.y=None; use tasks with y")
+    output = predict(params, data.X, net=net, row_shape=row_shape)
+    if target == "class":
+        return cross_entropy(output, data.y)
+    if data.y.shape != output.shape:
+        raise ValueError(f"y should have shape {tuple(output.shape)}; found {tuple(data.y.shape)}")
+    return squared_error(output, data.y)
+
+
+def predict(params: Tree, X: Tensor, *, net: Functional, row_shape: tuple[int, ...] | None) -> Tensor:
+    """Scores or values of shape (n_rows, n_outputs)."""
+    check_rows("X", X, row_shape=row_shape)
+    return net(params, X)
+
+
+def build(config: Config) -> Learner:
+    """A supervised net with these settings."""
+    body: nn.Module = nn.Identity()
+    row_shape: tuple[int, ...] = (config.n_features,)
+    width = config.n_features
+    if config.body == "conv":
+        row_shape = (config.n_features, config.image_size, config.image_size)
+        body = conv(n_channels=config.n_features, image_size=config.image_size, n_filters=config.n_filters)
+        width = conv_features(image_size=config.image_size, n_filters=config.n_filters)
+    elif config.body == "mlp":
+        layers = mlp((config.n_features, *config.hidden), activation=config.activation)
+        body = nn.Sequential(*layers, ACTIVATIONS[config.activation]())
+        width = config.hidden[-1]
+    module = nn.Sequential(OrderedDict(body=body, head=nn.Linear(width, config.n_outputs)))
+    return from_module(module, target=config.target, row_shape=row_shape)
+
+
+def from_module(
+    module: nn.Module, *, target: Literal["class", "value"] = "class", row_shape: tuple[int, ...] | None = None
+) -> Learner:
+    """Any module ``(n_rows, ...) -> (n_rows, n_outputs)`` as a learner.
+
+    Parameters
+    ----------
+    module : nn.Module
+        With ``reset_parameters`` in its layers, as all of torch's have; its own values are not used.
+    target : {"class", "value"}
+        The loss: cross-entropy or squared error.
+    row_shape : tuple of int, optional
+        The shape of one row, to refuse others with a clear message.
+
+    Raises
+    ------
+    ValueError
+        When the module has buffers (BatchNorm with running statistics) or no parameters.
+
+    """
+    check_choice("target", target, ["class", "value"])
+    net = Functional(module)
+    return Learner(
+        init=net.init,
+        loss=partial(loss, net=net, row_shape=row_shape, target=target),
+        predict=partial(predict, net=net, row_shape=row_shape),
+    )

@@ -1,0 +1,115 @@
+"""Losses of predictions against truth, for the outer loop of meta-training.
+
+Each has the shape ``(predictions, truth) -> Tensor of shape ()``. :func:`on_query` turns one into
+the ``(params, data) -> scalar`` that meta-learners take as their outer loss; without one they use
+the learner's own, unsupervised loss.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from firstsight.core import Data, Learner, Loss, Tree
+
+
+def cross_entropy(scores: Tensor, classes: Tensor) -> Tensor:
+    """Mean negative log-probability of the true class.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n_rows, n_classes)
+        Unnormalised log-probabilities.
+    classes : Tensor of shape (n_rows,)
+        True class numbers, int64.
+
+    """
+    return _cross_entropy_of_rows(scores, classes).mean()
+
+
+def misclassified_cross_entropy(scores: Tensor, classes: Tensor) -> Tensor:
+    """Cross-entropy counted on the misclassified rows only, as a mean over all rows.
+
+    The rows that are right already give no gradient. With no row wrong it is 0.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n_rows, n_classes)
+        Unnormalised log-probabilities.
+    classes : Tensor of shape (n_rows,)
+        True class numbers, int64.
+
+    """
+    wrong = (scores.argmax(1) != classes).to(scores.dtype)
+    return (wrong * _cross_entropy_of_rows(scores, classes)).mean()
+
+
+def squared_error(values: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared difference over rows and columns.
+
+    Parameters
+    ----------
+    values, targets : Tensor of shape (n_rows, n_outputs)
+        Predictions and truth, in the same units.
+
+    """
+    return ((values - targets) ** 2).mean()
+
+
+def soft_adjusted_rand(scores: Tensor, classes: Tensor) -> Tensor:
+    """One minus the adjusted Rand index of soft memberships against true classes.
+
+    The index of Hubert and Arabie (1985) is written as a count over pairs of rows, where two rows
+    share a cluster with probability ``p_i . p_j``. It needs neither a matching of clusters to
+    classes nor their number, and equals the usual index when the memberships are hard.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n_rows, n_clusters)
+        Unnormalised log-memberships.
+    classes : Tensor of shape (n_rows,)
+        True class numbers, int64.
+
+    Returns
+    -------
+    Tensor of shape ()
+        0 for a perfect clustering, about 1 for a random one.
+
+    """
+    memberships = scores.softmax(1)
+    n_rows = scores.shape[0]
+    pairs = torch.ones(n_rows, n_rows, dtype=scores.dtype, device=scores.device).triu(1)
+    together = pairs * (memberships @ memberships.T)
+    truly = pairs * (classes[:, None] == classes[None, :]).to(scores.dtype)
+    expected = together.sum() * truly.sum() / pairs.sum().clamp(min=1.0)
+    best = 0.5 * (together.sum() + truly.sum())
+    # Both partitions trivial: they agree, and the quotient would be 0 / 0.
+    trivial = (best - expected).abs() < 1e-12
+    index = ((together * truly).sum() - expected) / torch.where(trivial, 1.0, best - expected)
+    return 1.0 - torch.where(trivial, 1.0, index)
+
+
+def on_query(loss: Callable[[Tensor, Tensor], Tensor], learner: Learner) -> Loss:
+    """The outer loss ``(params, data) -> scalar`` that compares the learner's predictions with ``data.y``."""
+    return partial(_loss_of_predictions, loss=loss, predict=learner.predict)
+
+
+def _loss_of_predictions(
+    params: Tree,
+    data: Data,
+    *,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    predict: Callable[[Tree, Tensor], Tensor],
+) -> Tensor:
+    if data.y is None:
+        raise ValueError(
+            "a supervised outer loss needs truth; found data.y=None; use tasks with y or the learner's own loss"
+        )
+    return loss(predict(params, data.X), data.y)
+
+
+def _cross_entropy_of_rows(scores: Tensor, classes: Tensor) -> Tensor:
+    # Written as a masked sum, because indexing by data and one_hot do not go through vmap.
+    is_true = classes[:, None] == torch.arange(scores.shape[1], device=scores.device)
+    return -(is_true.to(scores.dtype) * scores.log_softmax(1)).sum(1)

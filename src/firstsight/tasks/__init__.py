@@ -1,0 +1,1 @@
+"""Task distributions, one file each: a frozen Config and ``build(...) -> Sample``."""

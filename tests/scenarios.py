@@ -1,0 +1,130 @@
+"""Small known situations for every catalogue entry, which the contract tests iterate over.
+
+A new learner, meta-learner or task distribution is tested by one entry in a table here.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+
+from firstsight import catalogue, losses
+from firstsight.core import Learner, MetaLearner, Sample, Task
+from firstsight.tasks import episodes, mixtures, sinusoids
+from firstsight.tasks.noise import with_noise
+
+
+class LearnerScenario(NamedTuple):
+    """A learner with tasks it should get better at.
+
+    ``inner`` says which inner loop trains all of its leaves; ``outer`` is a supervised outer loss.
+    """
+
+    learner: str
+    settings: dict[str, Any]
+    sample: Sample
+    inner: str = "gradient"
+    outer: Callable[..., torch.Tensor] | None = None
+
+
+def _images(n_classes: int = 4, n_rows: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(n_classes).repeat_interleave(n_rows)
+    pattern = torch.randn(n_classes, 1, 6, 6, generator=generator)
+    return pattern[y] + 0.5 * torch.randn(len(y), 1, 6, 6, generator=generator), y
+
+
+def _as_images(generator: torch.Generator, n_tasks: int, *, sample: Sample) -> Task:
+    """Rows of 64 columns as images of 8 x 8 pixels."""
+    tasks = sample(generator, n_tasks)
+    return Task(*(part._replace(X=part.X.unflatten(2, (1, 8, 8))) for part in tasks))
+
+
+FAMILY = mixtures.Config(n_features=(3, 3), n_clusters=(4, 4), shared=0.9, n_support=12, n_query=10)
+MIXTURES = mixtures.build(FAMILY)
+EPISODES = episodes.build(episodes.Config(n_way=3, n_shot=2, n_query=3), *_images())
+IMAGES = partial(_as_images, sample=mixtures.build(replace(FAMILY, n_features=(64, 64))))
+
+LEARNERS = {
+    "kmeans": LearnerScenario("kmeans", {"n_features": 3, "n_clusters": 4}, MIXTURES),
+    "kmeans soft": LearnerScenario("kmeans", {"n_features": 3, "n_clusters": 4, "temperature": 0.5}, MIXTURES),
+    "kmeans prior": LearnerScenario(
+        "kmeans", {"n_features": 3, "n_clusters": 4, "prior": True}, MIXTURES, inner="refine"
+    ),
+    "kmeans supervised": LearnerScenario(
+        "kmeans", {"n_features": 3, "n_clusters": 4}, MIXTURES, outer=losses.soft_adjusted_rand
+    ),
+    "autoencoder": LearnerScenario("autoencoder", {"n_features": 3, "hidden": (8,)}, MIXTURES),
+    "autoencoder denoising": LearnerScenario(
+        "autoencoder", {"n_features": 3, "hidden": (8,), "corruption": 0.3, "n_draws": 2}, MIXTURES
+    ),
+    "classifier": LearnerScenario("classifier", {"n_features": 3, "n_outputs": 4, "hidden": (8,)}, MIXTURES),
+    "classifier linear": LearnerScenario(
+        "classifier",
+        {"n_features": 3, "n_outputs": 4, "body": "linear"},
+        MIXTURES,
+        outer=losses.misclassified_cross_entropy,
+    ),
+    "classifier conv": LearnerScenario(
+        "classifier", {"n_features": 1, "n_outputs": 4, "body": "conv", "image_size": 8, "n_filters": 8}, IMAGES
+    ),
+    "regression": LearnerScenario(
+        "classifier",
+        {"n_outputs": 1, "target": "value", "hidden": (8, 8), "activation": "tanh"},
+        sinusoids.build(sinusoids.Config(n_support=5, n_query=6)),
+    ),
+}
+
+META_LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "maml": ("maml", {"inner_lr": 0.05, "inner_steps": 2}),
+    "maml first order": ("maml", {"inner_lr": 0.05, "inner_steps": 2, "first_order": True}),
+    "maml exact step": ("maml", {"inner": "refine", "inner_steps": 2}),
+    "meta_sgd": ("meta_sgd", {"inner_lr": 0.05}),
+    "meta_sgd per leaf": ("meta_sgd", {"inner_lr": 0.05, "inner_steps": 2, "rates": "leaf", "first_order": True}),
+    "reptile": ("reptile", {"inner_lr": 0.05, "inner_steps": 3}),
+    "joint": ("joint", {"inner_lr": 0.05}),
+}
+
+TASKS: dict[str, Sample] = {
+    "episodes": EPISODES,
+    "mixtures": mixtures.build(
+        mixtures.Config(
+            n_features=(1, 4), n_clusters=(1, 5), covariance="full", imbalance=(1, 9), within=(0.1, 0.5), n_support=8
+        )
+    ),
+    "mixtures diagonal": mixtures.build(mixtures.Config(covariance="diagonal", shared=0.5)),
+    "sinusoids": sinusoids.build(sinusoids.Config()),
+    "pool": episodes.pool(_images()[0], n_support=5, n_query=4),
+}
+
+
+def build_learner(name: str) -> Learner:
+    scenario = LEARNERS[name]
+    entry = catalogue.LEARNERS[scenario.learner]
+    learner: Learner = entry.build(entry.config(**scenario.settings))
+    return learner
+
+
+def tasks_of(name: str) -> Sample:
+    return with_noise(LEARNERS[name].sample, build_learner(name).noise)
+
+
+def build_meta(meta_name: str, learner_name: str) -> MetaLearner:
+    kind, settings = META_LEARNERS[meta_name]
+    entry = catalogue.META_LEARNERS[kind]
+    learner, outer = build_learner(learner_name), LEARNERS[learner_name].outer
+    outer_loss = None if outer is None else losses.on_query(outer, learner)
+    meta: MetaLearner = entry.build(entry.config(**settings), learner, outer_loss)
+    return meta
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Every meta-learner with every learner whose leaves its inner loop can train."""
+    return [
+        (meta_name, learner_name)
+        for meta_name, (_, settings) in META_LEARNERS.items()
+        for learner_name, scenario in LEARNERS.items()
+        if settings.get("inner", "gradient") == scenario.inner
+    ]
