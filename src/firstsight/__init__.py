@@ -11,7 +11,7 @@ import lazy_loader
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from firstsight.core import Data, Learner, MetaLearner, Task
+    from firstsight.core import Data, Learner, MetaLearner, Sample, Task
     from firstsight.engine.config import Plan, TrainConfig
     from firstsight.engine.evaluate import Interval, adapt, interval, meta_test, paired
     from firstsight.engine.train import draw, last, meta_train
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "core": ["Data", "Learner", "MetaLearner", "Task"],
+        "core": ["Data", "Learner", "MetaLearner", "Sample", "Task"],
         "engine.config": ["Plan", "TrainConfig"],
         "engine.evaluate": ["Interval", "adapt", "interval", "meta_test", "paired"],
         "engine.train": ["draw", "last", "meta_train"],

@@ -48,8 +48,7 @@ def tree_map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     for other in others:
         if type(other) is not type(tree) or _keys(other) != keys:
             raise ValueError(
-                f"trees should have one structure; {type(tree).__name__} with {keys} met "
-                f"{type(other).__name__}{'' if other is None else f' with {_keys(other)}'}"
+                f"trees should have one structure; {type(tree).__name__} with {keys} met another {type(other).__name__}"
             )
     values = [tree_map(function, _entry(tree, key), *(_entry(other, key) for other in others)) for key in keys]
     if isinstance(tree, Mapping):
