@@ -11,7 +11,7 @@ test: lint
 	$(BIN)/python -m pytest -m "not slow"
 
 slow: .venv/installed
-	$(BIN)/python -m pytest -m slow tests
+	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest -m "slow or hypothesis" tests
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/throughput.py

@@ -1,4 +1,4 @@
-"""Small known situations for every catalogue entry, which the contract tests iterate over.
+"""Small known situations for every catalogue entry and skeleton, which the contract tests iterate over.
 
 A new learner, meta-learner or task distribution is tested by one entry in a table here.
 """
@@ -8,6 +8,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
+import skeletons.learner
+import skeletons.meta_learner
+import skeletons.task_distribution
 import torch
 
 from firstsight import catalogue, losses
@@ -22,7 +25,7 @@ class LearnerScenario(NamedTuple):
     ``inner`` says which inner loop trains all of its leaves; ``outer`` is a supervised outer loss.
     """
 
-    learner: str
+    entry: catalogue.Entry
     settings: dict[str, Any]
     sample: Sample
     inner: str = "gradient"
@@ -48,43 +51,61 @@ EPISODES = episodes.build(episodes.Config(n_way=3, n_shot=2, n_query=3), *_image
 IMAGES = partial(_as_images, sample=mixtures.build(replace(FAMILY, n_features=(64, 64))))
 
 LEARNERS = {
-    "kmeans": LearnerScenario("kmeans", {"n_features": 3, "n_clusters": 4}, MIXTURES),
-    "kmeans soft": LearnerScenario("kmeans", {"n_features": 3, "n_clusters": 4, "temperature": 0.5}, MIXTURES),
+    "kmeans": LearnerScenario(catalogue.LEARNERS["kmeans"], {"n_features": 3, "n_clusters": 4}, MIXTURES),
+    "kmeans soft": LearnerScenario(
+        catalogue.LEARNERS["kmeans"], {"n_features": 3, "n_clusters": 4, "temperature": 0.5}, MIXTURES
+    ),
     "kmeans prior": LearnerScenario(
-        "kmeans", {"n_features": 3, "n_clusters": 4, "prior": True}, MIXTURES, inner="refine"
+        catalogue.LEARNERS["kmeans"], {"n_features": 3, "n_clusters": 4, "prior": True}, MIXTURES, inner="refine"
     ),
     "kmeans supervised": LearnerScenario(
-        "kmeans", {"n_features": 3, "n_clusters": 4}, MIXTURES, outer=losses.soft_adjusted_rand
+        catalogue.LEARNERS["kmeans"], {"n_features": 3, "n_clusters": 4}, MIXTURES, outer=losses.soft_adjusted_rand
     ),
-    "autoencoder": LearnerScenario("autoencoder", {"n_features": 3, "hidden": (8,)}, MIXTURES),
+    "autoencoder": LearnerScenario(catalogue.LEARNERS["autoencoder"], {"n_features": 3, "hidden": (8,)}, MIXTURES),
     "autoencoder denoising": LearnerScenario(
-        "autoencoder", {"n_features": 3, "hidden": (8,), "corruption": 0.3, "n_draws": 2}, MIXTURES
+        catalogue.LEARNERS["autoencoder"], {"n_features": 3, "hidden": (8,), "corruption": 0.3, "n_draws": 2}, MIXTURES
     ),
-    "classifier": LearnerScenario("classifier", {"n_features": 3, "n_outputs": 4, "hidden": (8,)}, MIXTURES),
+    "classifier": LearnerScenario(
+        catalogue.LEARNERS["classifier"], {"n_features": 3, "n_outputs": 4, "hidden": (8,)}, MIXTURES
+    ),
     "classifier linear": LearnerScenario(
-        "classifier",
+        catalogue.LEARNERS["classifier"],
         {"n_features": 3, "n_outputs": 4, "body": "linear"},
         MIXTURES,
         outer=losses.misclassified_cross_entropy,
     ),
     "classifier conv": LearnerScenario(
-        "classifier", {"n_features": 1, "n_outputs": 4, "body": "conv", "image_size": 8, "n_filters": 8}, IMAGES
+        catalogue.LEARNERS["classifier"],
+        {"n_features": 1, "n_outputs": 4, "body": "conv", "image_size": 8, "n_filters": 8},
+        IMAGES,
+    ),
+    "skeleton": LearnerScenario(
+        catalogue.Entry(skeletons.learner.Config, skeletons.learner.build, "to copy"),
+        {"n_features": 3, "n_clusters": 4},
+        MIXTURES,
     ),
     "regression": LearnerScenario(
-        "classifier",
+        catalogue.LEARNERS["classifier"],
         {"n_outputs": 1, "target": "value", "hidden": (8, 8), "activation": "tanh"},
         sinusoids.build(sinusoids.Config(n_support=5, n_query=6)),
     ),
 }
 
-META_LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "maml": ("maml", {"inner_lr": 0.05, "inner_steps": 2}),
-    "maml first order": ("maml", {"inner_lr": 0.05, "inner_steps": 2, "first_order": True}),
-    "maml exact step": ("maml", {"inner": "refine", "inner_steps": 2}),
-    "meta_sgd": ("meta_sgd", {"inner_lr": 0.05}),
-    "meta_sgd per leaf": ("meta_sgd", {"inner_lr": 0.05, "inner_steps": 2, "rates": "leaf", "first_order": True}),
-    "reptile": ("reptile", {"inner_lr": 0.05, "inner_steps": 3}),
-    "joint": ("joint", {"inner_lr": 0.05}),
+META_LEARNERS: dict[str, tuple[catalogue.Entry, dict[str, Any]]] = {
+    "maml": (catalogue.META_LEARNERS["maml"], {"inner_lr": 0.05, "inner_steps": 2}),
+    "maml first order": (catalogue.META_LEARNERS["maml"], {"inner_lr": 0.05, "inner_steps": 2, "first_order": True}),
+    "maml exact step": (catalogue.META_LEARNERS["maml"], {"inner": "refine", "inner_steps": 2}),
+    "meta_sgd": (catalogue.META_LEARNERS["meta_sgd"], {"inner_lr": 0.05}),
+    "meta_sgd per leaf": (
+        catalogue.META_LEARNERS["meta_sgd"],
+        {"inner_lr": 0.05, "inner_steps": 2, "rates": "leaf", "first_order": True},
+    ),
+    "reptile": (catalogue.META_LEARNERS["reptile"], {"inner_lr": 0.05, "inner_steps": 3}),
+    "skeleton": (
+        catalogue.Entry(skeletons.meta_learner.Config, skeletons.meta_learner.build, "to copy"),
+        {"inner_lr": 0.05},
+    ),
+    "joint": (catalogue.META_LEARNERS["joint"], {"inner_lr": 0.05}),
 }
 
 TASKS: dict[str, Sample] = {
@@ -96,14 +117,14 @@ TASKS: dict[str, Sample] = {
     ),
     "mixtures diagonal": mixtures.build(mixtures.Config(covariance="diagonal", shared=0.5)),
     "sinusoids": sinusoids.build(sinusoids.Config()),
+    "skeleton": skeletons.task_distribution.build(skeletons.task_distribution.Config()),
     "pool": episodes.pool(_images()[0], n_support=5, n_query=4),
 }
 
 
 def build_learner(name: str) -> Learner:
     scenario = LEARNERS[name]
-    entry = catalogue.LEARNERS[scenario.learner]
-    learner: Learner = entry.build(entry.config(**scenario.settings))
+    learner: Learner = scenario.entry.build(scenario.entry.config(**scenario.settings))
     return learner
 
 
@@ -112,8 +133,7 @@ def tasks_of(name: str) -> Sample:
 
 
 def build_meta(meta_name: str, learner_name: str) -> MetaLearner:
-    kind, settings = META_LEARNERS[meta_name]
-    entry = catalogue.META_LEARNERS[kind]
+    entry, settings = META_LEARNERS[meta_name]
     learner, outer = build_learner(learner_name), LEARNERS[learner_name].outer
     outer_loss = None if outer is None else losses.on_query(outer, learner)
     meta: MetaLearner = entry.build(entry.config(**settings), learner, outer_loss)

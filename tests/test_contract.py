@@ -41,27 +41,35 @@ def prepared(meta_name, learner_name, count=5):
 
 
 def test_scenarios_cover_the_catalogue():
-    assert {scenario.learner for scenario in LEARNERS.values()} == set(catalogue.LEARNERS)
-    assert {kind for kind, _ in META_LEARNERS.values()} == set(catalogue.META_LEARNERS)
+    assert set(catalogue.LEARNERS.values()) <= {scenario.entry for scenario in LEARNERS.values()}
+    assert set(catalogue.META_LEARNERS.values()) <= {entry for entry, _ in META_LEARNERS.values()}
     assert set(catalogue.TASKS) <= set(TASKS)
     learners_paired = {learner for _, learner in pairs()}
     assert learners_paired == set(LEARNERS)
     assert {meta for meta, _ in pairs()} == set(META_LEARNERS)
 
 
-@pytest.mark.parametrize("table", [catalogue.LEARNERS, catalogue.META_LEARNERS, catalogue.TASKS])
-def test_entries_are_documented_frozen_and_checked(table):
-    for entry in table.values():
-        assert entry.config.__dataclass_params__.frozen
-        assert all(field.kw_only for field in dataclasses.fields(entry.config))
-        for name in entry.config.__dataclass_fields__:
-            assert f"{name} : " in entry.config.__doc__, f"{entry.config.__module__}.{name} is not documented"
-            with pytest.raises((TypeError, ValueError), match=name):
-                entry.config(**{name: object()})
-        module = inspect.getmodule(entry.config)
-        order = [module.__file__ and inspect.getsource(module).index(part) for part in ("class Config", "def build")]
-        assert order == sorted(order)
-        assert len(inspect.getsource(module).splitlines()) < 300
+ENTRIES = {
+    *catalogue.TASKS.values(),
+    *(scenario.entry for scenario in LEARNERS.values()),
+    *(entry for entry, _ in META_LEARNERS.values()),
+}
+
+
+@pytest.mark.parametrize(
+    "entry", sorted(ENTRIES, key=lambda entry: entry.config.__module__), ids=lambda entry: entry.config.__module__
+)
+def test_entries_are_documented_frozen_and_checked(entry):
+    assert entry.config.__dataclass_params__.frozen
+    assert all(field.kw_only for field in dataclasses.fields(entry.config))
+    for name in entry.config.__dataclass_fields__:
+        assert f"{name} : " in entry.config.__doc__, f"{entry.config.__module__}.{name} is not documented"
+        with pytest.raises((TypeError, ValueError), match=name):
+            entry.config(**{name: object()})
+    module = inspect.getmodule(entry.config)
+    order = [module.__file__ and inspect.getsource(module).index(part) for part in ("class Config", "def build")]
+    assert order == sorted(order)
+    assert len(inspect.getsource(module).splitlines()) < 300
 
 
 @pytest.mark.parametrize("name", LEARNERS)

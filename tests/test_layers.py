@@ -16,7 +16,7 @@ LEVELS = {
     "catalogue": 4, "pretrained": 4,
     "estimators": 5, "report": 5,
     "demo": 6, "look": 6,
-    "cli": 7,
+    "cli": 7, "__main__": 8,
 }  # fmt: skip
 # The exceptions that the design names: learners are built from nets, and the files of level 0 and
 # of one room use each other; the engine meets the contract alone.

@@ -1,0 +1,96 @@
+"""What a newcomer meets first: the import, the command line, README, examples."""
+
+import doctest
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def run(*command, **kwargs):
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=ROOT, **kwargs)
+
+
+def test_import_does_not_import_torch():
+    code = "import sys, firstsight; assert firstsight.__version__; sys.exit('torch' in sys.modules)"
+    assert run("-c", code).returncode == 0
+
+
+def test_help_does_not_import_torch():
+    code = (
+        "import sys; sys.argv = ['firstsight', '--help']\nfrom firstsight.cli import main\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code\nsys.exit('torch' in sys.modules)"
+    )
+    result = run("-c", code)
+    assert result.returncode == 0, result.stderr
+    assert "demo" in result.stdout
+
+
+def test_public_names_are_all_there():
+    import firstsight
+
+    assert firstsight.__all__
+    for name in firstsight.__all__:
+        assert getattr(firstsight, name).__doc__
+    with pytest.raises(AttributeError, match="nonsense"):
+        firstsight.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["demo", "--splits", "0"], "splits=0 should be >= 1"),
+        (["demo", "--splits", "x"], "unable to convert"),
+        (["demo", "--nonsense"], "Unknown option"),
+        (["dmo"], "Unknown command"),
+        (["demo", "--out", "README.md"], "README.md should be a folder"),
+    ],
+)
+def test_bad_input_gives_exit_code_2_and_one_sentence(arguments, message):
+    result = run("-m", "firstsight", *arguments)
+    assert result.returncode == 2
+    assert message in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_version_is_said():
+    import firstsight
+
+    assert run("-m", "firstsight", "--version").stdout.strip() == firstsight.__version__
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, flags=re.S))
+def test_readme_examples_run(block, tmp_path):
+    script = tmp_path / "example.py"
+    script.write_text(block)
+    result = run("-W", "error", str(script))
+    assert result.returncode == 0, result.stderr
+
+
+def test_readme_names_commands_that_exist():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M))
+    named = set(re.findall(r"^make ([a-z]+)", README, flags=re.M))
+    assert {"demo", "test"} <= named <= targets
+    for target in named:
+        result = subprocess.run(["make", "-n", target], capture_output=True, text=True, cwd=ROOT)
+        assert result.returncode == 0
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_examples_run(path, capsys):
+    assert len(path.read_text().splitlines()) <= 120
+    main = runpy.run_path(str(path))["main"]
+    main(steps=30)
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.name)
+def test_snippets_of_the_docs_run(path):
+    results = doctest.testfile(str(path), module_relative=False)
+    assert results.failed == 0
