@@ -48,6 +48,7 @@ def _as_images(generator: torch.Generator, n_tasks: int, *, sample: Sample) -> T
 FAMILY = mixtures.Config(n_features=(3, 3), n_clusters=(4, 4), shared=0.9, n_support=12, n_query=10)
 MIXTURES = mixtures.build(FAMILY)
 EPISODES = episodes.build(episodes.Config(n_way=3, n_shot=2, n_query=3), *_images())
+PIXELS = mixtures.build(replace(FAMILY, n_features=(16, 16), within=(1.0, 1.0)))
 IMAGES = partial(_as_images, sample=mixtures.build(replace(FAMILY, n_features=(64, 64))))
 
 LEARNERS = {
@@ -78,6 +79,12 @@ LEARNERS = {
         catalogue.LEARNERS["classifier"],
         {"n_features": 1, "n_outputs": 4, "body": "conv", "image_size": 8, "n_filters": 8},
         IMAGES,
+    ),
+    "contrastive": LearnerScenario(
+        catalogue.LEARNERS["contrastive"], {"image_size": 4, "strength": 0.3, "learned_views": True}, PIXELS
+    ),
+    "contrastive fixed views": LearnerScenario(
+        catalogue.LEARNERS["contrastive"], {"image_size": 4, "strength": 0.6, "temperature": 0.1}, PIXELS
     ),
     "skeleton": LearnerScenario(
         catalogue.Entry(skeletons.learner.Config, skeletons.learner.build, "to copy"),

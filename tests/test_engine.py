@@ -189,6 +189,21 @@ def test_leaves_that_nothing_trains_are_refused_or_said():
         meta_train(reptile.build(reptile.Config(inner="refine"), learner), MIXTURES, CONFIG)
 
 
+def test_frozen_leaves_stay_as_they_begin_and_are_resumed(tmp_path):
+    meta, sample = build_meta("maml", "classifier"), tasks_of("classifier")
+    config = dataclasses.replace(CONFIG, frozen=("body",), steps=6)
+    start = meta.init(generator_of(0, "init"))
+    list(islice(meta_train(meta, sample, config, directory=tmp_path), 3))
+    theta = last(meta_train(meta, sample, config, directory=tmp_path)).theta
+    assert equal(theta["body"], start["body"])
+    assert not torch.equal(theta["head"]["weight"], start["head"]["weight"])
+    assert equal(theta, last(meta_train(meta, sample, config)).theta)
+    with pytest.raises(ValueError, match=r"frozen=\('tail',\) should name leaves or branches"):
+        meta_train(meta, sample, dataclasses.replace(config, frozen=("tail",)))
+    with pytest.raises(ValueError, match="found none that is not frozen"):
+        meta_train(meta, sample, dataclasses.replace(config, frozen=("body", "head")))
+
+
 def test_the_outer_gradient_is_clipped():
     config = TrainConfig(steps=1, meta_batch=4, optimizer="SGD", outer_lr=1.0, clip_norm=0.25, backend="loop")
     meta = build_meta("maml", "kmeans")

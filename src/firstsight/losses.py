@@ -90,6 +90,33 @@ def soft_adjusted_rand(scores: Tensor, classes: Tensor) -> Tensor:
     return 1.0 - torch.where(trivial, 1.0, index)
 
 
+def prototype_cross_entropy(embedding: Tensor, classes: Tensor, *, temperature: float = 0.2) -> Tensor:
+    """Cross-entropy of telling classes apart by the distance to their means.
+
+    The loss of prototypical networks (Snell et al. 2017, arXiv:1703.05175), with the means of the
+    same rows and distances in units of the rows' total variance, so that the scale of the
+    embedding does not matter. It needs neither a matching nor the number of classes.
+
+    Parameters
+    ----------
+    embedding : Tensor of shape (n_rows, n_code)
+        Where the rows are.
+    classes : Tensor of shape (n_rows,)
+        True class numbers, int64.
+    temperature : float
+        In units of the total variance, > 0.
+
+    """
+    same = (classes[:, None] == classes[None, :]).to(embedding.dtype)
+    size = same.sum(1)
+    centred = embedding - embedding.mean(0)
+    variance = (centred**2).sum(1).mean().clamp(min=1e-12)
+    means = (same / size[:, None]) @ centred
+    distances = ((centred[:, None, :] - means[None, :, :]) ** 2).sum(-1) / (temperature * variance)
+    # Every class stands in as many columns as it has rows: each weighs one over that number.
+    return (distances.diagonal() + torch.logsumexp(-distances - size.log(), 1)).mean()
+
+
 def on_query(loss: Callable[[Tensor, Tensor], Tensor], learner: Learner) -> Loss:
     """The outer loss ``(params, data) -> scalar`` that compares the learner's predictions with ``data.y``."""
     return partial(_loss_of_predictions, loss=loss, predict=learner.predict)

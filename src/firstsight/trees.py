@@ -73,6 +73,30 @@ def named_leaves(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         yield from named_leaves(_entry(tree, key), f"{prefix}.{key}" if prefix else str(key))
 
 
+def is_below(name: str, branches: tuple[str, ...]) -> bool:
+    """Whether a leaf's name is one of the branches or lies below one.
+
+    >>> is_below("head.weight", ("head",)), is_below("header", ("head",))
+    (True, False)
+    """
+    return any(name == branch or name.startswith(f"{branch}.") for branch in branches)
+
+
+def check_branches(what: str, branches: tuple[str, ...], tree: Tree) -> None:
+    """Refuse names that are neither a leaf nor a branch of the tree.
+
+    Raises
+    ------
+    ValueError
+        With the names there are.
+
+    """
+    names = [name for name, _ in named_leaves(tree)]
+    for branch in branches:
+        if not any(is_below(name, (branch,)) for name in names):
+            raise ValueError(f"{what}={branches} should name leaves or branches of {names}; found no {branch!r}")
+
+
 def leaves(tree: Tree) -> list[Tensor]:
     """All leaves, in the order of :func:`named_leaves`."""
     return [leaf for _, leaf in named_leaves(tree)]

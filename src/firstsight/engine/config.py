@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from firstsight.checks import check_choice, check_number
+from firstsight.checks import check_choice, check_names, check_number
 
 BACKENDS = ("vmap", "loop", "threads")
 DTYPES = ("float32", "float64")
@@ -36,6 +36,8 @@ class TrainConfig:
         Meta-validation tasks, the same ones each time, >= 1.
     patience : int
         Meta-validations without a better one after which training stops; 0 never stops early.
+    frozen : tuple of str
+        Names of leaves or branches of theta that the outer loop leaves as they begin; empty for none.
     checkpoint_every : int
         Outer steps between two checkpoints, >= 1.
     seed : int
@@ -64,6 +66,7 @@ class TrainConfig:
     validate_every: int = 100
     validate_tasks: int = 64
     patience: int = 0
+    frozen: tuple[str, ...] = ()
     checkpoint_every: int = 100
     seed: int = 0
     backend: Literal["auto", "vmap", "loop", "threads"] = "auto"
@@ -81,6 +84,7 @@ class TrainConfig:
             check_number(name, getattr(self, name), above=0)
         for name in ("weight_decay", "clip_norm"):
             check_number(name, getattr(self, name), at_least=0)
+        check_names("frozen", self.frozen)
         check_choice("schedule", self.schedule, ["constant", "cosine"])
         check_choice("backend", self.backend, ["auto", *BACKENDS])
         check_choice("dtype", self.dtype, DTYPES)

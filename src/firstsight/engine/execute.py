@@ -4,6 +4,7 @@ All three give the same numbers up to rounding, and each the same bits every tim
 """
 
 import contextlib
+import ctypes
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from firstsight.core import Task, Tree
 from firstsight.engine.config import Plan, TrainConfig
-from firstsight.trees import concatenate, index, leaves, n_tasks, named_leaves, stack, vmap_axes
+from firstsight.trees import concatenate, index, n_tasks, named_leaves, stack, vmap_axes
 
 Objective = Callable[[Tree, Task], tuple[Tensor, Tensor]]
 Gradients = dict[str, Tensor | None]
@@ -30,7 +31,7 @@ def sum_gradients(objective: Objective, theta: Tree, tasks: Task, plan: Plan) ->
     objective : callable
         ``(theta, task) -> (scalar to differentiate, query loss to report)`` for one task.
     theta : Tree
-        Leaves that require a gradient.
+        Its leaves that require a gradient get one.
     tasks : Task
         A batch.
     plan : Plan
@@ -39,12 +40,12 @@ def sum_gradients(objective: Objective, theta: Tree, tasks: Task, plan: Plan) ->
     Returns
     -------
     gradients : dict
-        By name of theta's leaves; None for a leaf that no objective depends on.
+        By name of the leaves; None for a leaf that no objective depends on.
     query_losses : Tensor of shape (n_tasks,)
 
     """
-    names = [name for name, _ in named_leaves(theta)]
-    parameters = leaves(theta)
+    learned = {name: leaf for name, leaf in named_leaves(theta) if leaf.requires_grad}
+    parameters = list(learned.values())
 
     def part(tasks: Task) -> tuple[list[Tensor | None], Tensor]:
         objectives, query_losses = _apply(objective, theta, tasks, plan.backend)
@@ -58,7 +59,7 @@ def sum_gradients(objective: Objective, theta: Tree, tasks: Task, plan: Plan) ->
     for gradients, query_losses in _run(part, tasks, plan):
         totals = [_add(total, gradient) for total, gradient in zip(totals, gradients, strict=True)]
         losses.append(query_losses)
-    return dict(zip(names, totals, strict=True)), torch.cat(losses)
+    return dict(zip(learned, totals, strict=True)), torch.cat(losses)
 
 
 def map_tasks(function: Callable[[Tree, Task], Tree], theta: Tree, tasks: Task, plan: Plan) -> Tree:
@@ -188,6 +189,21 @@ def _add(total: Tensor | None, gradient: Tensor | None) -> Tensor | None:
     if total is None or gradient is None:
         return gradient if total is None else total
     return total + gradient
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc's allocator to keep what is freed; without glibc nothing happens.
+
+    Meta-batches allocate and free the same large blocks over and over. By default each goes back to
+    the system and is mapped anew, which can cost more than the computation. Meant for processes that
+    do nothing else: the command line calls it, importing firstsight never does.
+    """
+    top_pad, mmap_max, trim_threshold = -2, -4, -1
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap_max, 0)
+        mallopt(top_pad, 256 << 20)
+        mallopt(trim_threshold, 2**31 - 1)
 
 
 class _Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -22,7 +22,7 @@ from firstsight.engine.checkpoint import CheckpointError, read_checkpoint, refus
 from firstsight.engine.config import Plan, TrainConfig
 from firstsight.engine.execute import Gradients, choose_plan, map_tasks, sum_gradients
 from firstsight.seeds import generator_of, seed_of
-from firstsight.trees import cast, leaves, named_leaves, norm, replace_leaves, tree_map
+from firstsight.trees import cast, check_branches, is_below, named_leaves, norm, replace_leaves, tree_map
 
 CHECKPOINT = "checkpoint.safetensors"
 MakeOptimizer = Callable[[list[Tensor]], torch.optim.Optimizer]
@@ -132,10 +132,12 @@ def meta_train(
     path = None if directory is None else Path(directory) / CHECKPOINT
     about = {"meta_training": _lasting(config), **(about or {})}
     theta = cast(meta.init(generator_of(config.seed, "init")), getattr(torch, config.dtype))
-    theta = tree_map(lambda leaf: leaf.detach().clone().requires_grad_(), theta)
-    if not leaves(theta):
-        raise ValueError("theta should have leaves to learn; found none")
-    optimizer = _optimizer(leaves(theta), config, make_optimizer)
+    check_branches("frozen", config.frozen, theta)
+    theta = _copy(theta)
+    learned = [leaf.requires_grad_() for name, leaf in named_leaves(theta) if not is_below(name, config.frozen)]
+    if not learned:
+        raise ValueError("theta should have leaves to learn; found none that is not frozen")
+    optimizer = _optimizer(learned, config, make_optimizer)
     first = draw(sample, config, "train", 0)
     if path is not None and path.exists():
         run, plan = _resume(path, theta, optimizer, about)
@@ -309,7 +311,7 @@ def _set_gradients(theta: Tree, gradients: Gradients, count: int, clip_norm: flo
     total = float(norm([mean for mean in means.values() if mean is not None]))
     scale = clip_norm / total if 0 < clip_norm < total else 1.0
     for name, leaf in named_leaves(theta):
-        mean = means[name]
+        mean = means.get(name)
         leaf.grad = None if mean is None else mean * scale
     return total
 
@@ -319,7 +321,7 @@ def _refuse_unused(gradients: Gradients) -> None:
     if unused:
         raise ValueError(
             f"the objective does not depend on {unused} of theta, so they would never be learned; "
-            "a k-means prior needs inner='refine'; else build the learner without them"
+            "a k-means prior needs inner='refine'; else build the learner without them, or name them in frozen"
         )
     still = [name for name, gradient in gradients.items() if gradient is not None and not bool(gradient.any())]
     if still:

@@ -8,9 +8,9 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from firstsight.checks import check_choice, check_number
+from firstsight.checks import check_choice, check_names, check_number
 from firstsight.core import Data, Learner, Loss, Task, Tree
-from firstsight.trees import detach, named_leaves, replace_leaves
+from firstsight.trees import check_branches, detach, is_below, named_leaves, replace_leaves
 
 
 class InnerLoop(Protocol):
@@ -45,8 +45,7 @@ def check_settings(config: InnerLoop) -> None:
     check_choice("inner", config.inner, ["gradient", "refine"])
     check_number("inner_lr", config.inner_lr, above=0)
     check_number("inner_steps", config.inner_steps, at_least=0, integer=True)
-    if not isinstance(config.adapted, tuple | list):
-        raise TypeError(f"adapted={config.adapted!r} should be a tuple of names, such as ('head',)")
+    check_names("adapted", config.adapted)
     if config.adapted and config.inner == "refine":
         raise ValueError(f"adapted={config.adapted} should be () with inner='refine'; an exact step moves all leaves")
 
@@ -62,10 +61,8 @@ def check_learner(config: InnerLoop, learner: Learner) -> None:
     """
     if config.inner == "refine" and learner.refine is None:
         raise ValueError("inner='refine' needs a learner with an exact step; use inner='gradient'")
-    names = [name for name, _ in named_leaves(learner.init(torch.Generator()))]
-    for branch in config.adapted:
-        if not any(is_adapted(name, (branch,)) for name in names):
-            raise ValueError(f"adapted={config.adapted} should name leaves or branches of {names}; found no {branch!r}")
+    if config.adapted:
+        check_branches("adapted", config.adapted, learner.init(torch.Generator()))
 
 
 def fit(params: Tree, support: Data, *, learner: Learner, config: InnerLoop, first_order: bool = False) -> Tree:
@@ -127,7 +124,7 @@ def gradient_steps(
 
     """
     everything = dict(named_leaves(params))
-    moving = {name: leaf for name, leaf in everything.items() if is_adapted(name, adapted)}
+    moving = {name: leaf for name, leaf in everything.items() if not adapted or is_below(name, adapted)}
     frozen = {name: leaf for name, leaf in everything.items() if name not in moving}
     rate_of = dict.fromkeys(moving, rates) if isinstance(rates, float) else dict(named_leaves(rates))
 
@@ -140,11 +137,6 @@ def gradient_steps(
         gradients = torch.func.grad(loss_of)(*point)
         moving = {name: leaf - rate_of[name] * gradients[name] for name, leaf in moving.items()}
     return replace_leaves(params, frozen | moving)
-
-
-def is_adapted(name: str, adapted: tuple[str, ...]) -> bool:
-    """Whether the leaf of this name is one of ``adapted`` or lies below one of them."""
-    return not adapted or any(name == branch or name.startswith(branch + ".") for branch in adapted)
 
 
 def predict(theta: Tree, state: Tree, X: Tensor, *, learner: Learner) -> Tensor:
