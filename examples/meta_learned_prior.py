@@ -22,7 +22,11 @@ def main(steps: int = 600) -> None:
     learner = kmeans.build(kmeans.Config(n_features=8, n_clusters=5, prior=True))
     meta = maml.build(maml.Config(inner="refine", inner_steps=5), learner)
     config = fs.TrainConfig(steps=steps, meta_batch=64, outer_lr=0.1, schedule="cosine")
-    theta = fs.last(fs.meta_train(meta, shops, config), total=steps).theta
+    # Begin at the centres of the pooled rows: a random start may put two where one belongs.
+    pooled = shops(generator_of(0, "pool"), 60).support.X.flatten(0, 1)
+    centres = KMeans(5, n_init=10, random_state=0).fit(pooled.numpy()).cluster_centers_
+    start = {"centroids": pooled.new_tensor(centres), "log_lambda": pooled.new_zeros(())}
+    theta = fs.last(fs.meta_train(meta, shops, config, start=start), total=steps).theta
     print(f"the past is worth {float(theta['log_lambda'].exp()):.0f} rows a cluster")
 
     ours, scratch = [], []

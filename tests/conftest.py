@@ -7,7 +7,7 @@ import pytest
 import torch
 
 hypothesis.settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
-hypothesis.settings.register_profile("slow", max_examples=1000, deadline=None)
+hypothesis.settings.register_profile("slow", max_examples=300, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

@@ -204,6 +204,17 @@ def test_frozen_leaves_stay_as_they_begin_and_are_resumed(tmp_path):
         meta_train(meta, sample, dataclasses.replace(config, frozen=("body", "head")))
 
 
+def test_training_starts_where_it_is_told_to():
+    meta = build_meta("maml", "kmeans")
+    start = {"centroids": torch.arange(12.0).reshape(4, 3)}
+    config = TrainConfig(steps=1, meta_batch=4, optimizer="SGD", outer_lr=1e-9, backend="loop")
+    (step,) = meta_train(meta, MIXTURES, config, start=start)
+    torch.testing.assert_close(step.theta, start)
+    assert not start["centroids"].requires_grad
+    with pytest.raises(ValueError, match=r"leaf 'centroids' should have shape \(4, 3\); found \(2, 3\)"):
+        meta_train(meta, MIXTURES, config, start={"centroids": torch.zeros(2, 3)})
+
+
 def test_the_outer_gradient_is_clipped():
     config = TrainConfig(steps=1, meta_batch=4, optimizer="SGD", outer_lr=1.0, clip_norm=0.25, backend="loop")
     meta = build_meta("maml", "kmeans")

@@ -84,6 +84,7 @@ def meta_train(
     directory: Path | str | None = None,
     about: Mapping[str, Any] | None = None,
     make_optimizer: MakeOptimizer | None = None,
+    start: Tree | None = None,
 ) -> Iterator[Step]:
     """Meta-train, yielding every outer step.
 
@@ -106,6 +107,9 @@ def meta_train(
         ``about`` is refused.
     make_optimizer : callable, optional
         ``(list of leaves) -> torch.optim.Optimizer``, instead of ``config.optimizer``.
+    start : Tree, optional
+        theta to begin with, shaped like ``meta.init`` gives it: from another training, or from a
+        classical algorithm on pooled rows. A random start can lie in the basin of a poor theta.
 
     Yields
     ------
@@ -131,7 +135,10 @@ def meta_train(
             raise TypeError(f"{name} should be a function (generator, n_tasks) -> Task; found {type(tasks).__name__}")
     path = None if directory is None else Path(directory) / CHECKPOINT
     about = {"meta_training": _lasting(config), **(about or {})}
-    theta = cast(meta.init(generator_of(config.seed, "init")), getattr(torch, config.dtype))
+    theta = meta.init(generator_of(config.seed, "init"))
+    if start is not None:
+        theta = replace_leaves(theta, dict(named_leaves(start)))
+    theta = cast(theta, getattr(torch, config.dtype))
     check_branches("frozen", config.frozen, theta)
     theta = _copy(theta)
     learned = [leaf.requires_grad_() for name, leaf in named_leaves(theta) if not is_below(name, config.frozen)]
