@@ -9,10 +9,10 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from firstsight.checks import check_batch, check_finite, check_number, check_rows
+from firstsight.checks import check_finite, check_number, check_rows
 from firstsight.core import Data, MetaLearner, Sample, Tree
 from firstsight.engine.config import Plan
-from firstsight.engine.execute import map_tasks
+from firstsight.engine.execute import checked_tasks, map_tasks
 from firstsight.seeds import generator_of
 from firstsight.trees import cast, detach, index, leaves
 
@@ -161,9 +161,8 @@ def meta_test(
     for first in range(0, n_tasks, batch):
         count = min(batch, n_tasks - first)
         # Always drawn whole and then cut, so that the first tasks do not depend on how many follow.
-        tasks = sample(generator_of(seed, "test", first // batch), batch)
-        check_batch(tasks, batch)
-        tasks = cast(index(tasks, slice(0, count)), leaves(theta)[0].dtype)
+        tasks = checked_tasks(sample, generator_of(seed, "test", first // batch), batch, leaves(theta)[0].dtype)
+        tasks = index(tasks, slice(0, count))
         predictions, losses = map_tasks(tested, theta, tasks, plan)
         for i in range(count):
             query = index(tasks.query, i)
@@ -202,12 +201,16 @@ def adapt(meta: MetaLearner, theta: Tree, X: Any, y: Any = None, *, noise: Tenso
 
     """
     check_rows("X", X)
-    check_finite("X", X)
     for name, other in (("y", y), ("noise", noise)):
         if other is not None and (not isinstance(other, Tensor) or other.shape[:1] != X.shape[:1]):
             found = tuple(other.shape) if isinstance(other, Tensor) else type(other).__name__
             raise ValueError(f"{name} should be a tensor with n_rows={X.shape[0]} rows, as X; found {found}")
     theta = detach(theta)
+    support = cast(Data(X, y, noise), leaves(theta)[0].dtype)
+    # After the conversion, in which a large float64 may become infinite.
+    for name, part in zip(Data._fields, support, strict=True):
+        if part is not None and part.is_floating_point():
+            check_finite(name, part)
     with torch.no_grad():
-        state: Tree = meta.adapt(theta, cast(Data(X, y, noise), leaves(theta)[0].dtype))
+        state: Tree = meta.adapt(theta, support)
     return state

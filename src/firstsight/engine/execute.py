@@ -15,12 +15,31 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from firstsight.core import Task, Tree
+from firstsight.checks import check_batch
+from firstsight.core import Sample, Task, Tree
 from firstsight.engine.config import Plan, TrainConfig
-from firstsight.trees import concatenate, index, n_tasks, named_leaves, stack, vmap_axes
+from firstsight.trees import cast as cast_tree
+from firstsight.trees import concatenate, index, leaves, n_tasks, named_leaves, stack, vmap_axes
 
 Objective = Callable[[Tree, Task], tuple[Tensor, Tensor]]
 Gradients = dict[str, Tensor | None]
+
+
+def checked_tasks(sample: Sample, generator: torch.Generator, count: int, dtype: torch.dtype) -> Task:
+    """A batch of a task distribution in this dtype, after the checks of :func:`firstsight.checks.check_batch`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When the task distribution gives what it should not, or what this dtype cannot hold.
+
+    """
+    tasks = sample(generator, count)
+    check_batch(tasks, count)
+    converted: Task = cast_tree(tasks, dtype)
+    if any(before.dtype != after.dtype for before, after in zip(leaves(tasks), leaves(converted), strict=True)):
+        check_batch(converted, count)
+    return converted
 
 
 def sum_gradients(objective: Objective, theta: Tree, tasks: Task, plan: Plan) -> tuple[Gradients, Tensor]:

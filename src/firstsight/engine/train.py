@@ -16,11 +16,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from firstsight import __version__
-from firstsight.checks import check_batch
 from firstsight.core import MetaLearner, Sample, Task, Tree
 from firstsight.engine.checkpoint import CheckpointError, read_checkpoint, refuse_difference, write_checkpoint
 from firstsight.engine.config import Plan, TrainConfig
-from firstsight.engine.execute import Gradients, choose_plan, map_tasks, sum_gradients
+from firstsight.engine.execute import Gradients, checked_tasks, choose_plan, map_tasks, sum_gradients
 from firstsight.seeds import generator_of, seed_of
 from firstsight.trees import cast, check_branches, is_below, named_leaves, norm, replace_leaves, tree_map
 
@@ -234,14 +233,13 @@ def draw(sample: Sample, config: TrainConfig, *address: str | int) -> Task:
         When the task distribution gives what it should not, with the address.
 
     """
-    tasks = sample(generator_of(config.seed, *address), config.meta_batch)
     try:
-        check_batch(tasks, config.meta_batch)
+        return checked_tasks(
+            sample, generator_of(config.seed, *address), config.meta_batch, getattr(torch, config.dtype)
+        )
     except (TypeError, ValueError) as error:
         place = f"in the meta-batch {'/'.join(map(str, address))} of seed {config.seed}"
         raise type(error)(f"{error} ({place})") from error
-    result: Task = cast(tasks, getattr(torch, config.dtype))
-    return result
 
 
 def mean_query_loss(meta: MetaLearner, theta: Tree, batches: list[Task], plan: Plan) -> float:
