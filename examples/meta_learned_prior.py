@@ -1,6 +1,6 @@
 """A family of tables teaches k-means where centres usually lie, and how far to trust that.
 
-Sixty shops of one kind each have a few customers in the same five groups. A new shop opens: 20 rows.
+Shops of one kind have customers in the same five groups, each shop a few. A new shop opens: 20 rows.
 Here the shops are drawn from a mixture family; with tables of your own, write a task distribution like
 the one in ``skeletons/task_distribution.py``.
 """

@@ -1,4 +1,4 @@
-"""MAML on sinusoids with a torch module of your own, checkpointed: run it twice and it goes on where it was.
+"""Meta-SGD on sinusoids with a torch module of your own, checkpointed: stop it, and it goes on where it was.
 
 The regression tasks of the MAML paper (arXiv:1703.03400): ten rows of a sine wave of unknown
 amplitude and phase, then predict the rest.

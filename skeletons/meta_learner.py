@@ -44,9 +44,7 @@ class Config:
 # 2. Pure functions of theta, for one task. The learner is handed in: a meta-learner imports none.
 def adapt(theta: Tree, support: Data, *, learner: Learner, config: Config, steps: int) -> Tree:
     """The learner's parameters after ``steps`` inner steps from theta."""
-    return gradient_steps(
-        theta, support, loss=learner.loss, rates=float(config.inner_lr), n_steps=steps, first_order=False
-    )
+    return gradient_steps(theta, support, loss=learner.loss, rates=config.inner_lr, n_steps=steps, first_order=False)
 
 
 def objective(theta: Tree, task: Task, *, learner: Learner, outer_loss: Loss, config: Config) -> tuple[Tensor, Tensor]:

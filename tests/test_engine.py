@@ -24,6 +24,7 @@ from firstsight import (
     meta_test,
     meta_train,
     paired,
+    predict,
 )
 from firstsight.engine import execute
 from firstsight.engine.checkpoint import CheckpointError, read_checkpoint
@@ -72,18 +73,13 @@ def test_a_finished_run_yields_its_last_step_again(tmp_path):
     assert equal(again.info.best_theta, first.info.best_theta)
 
 
-def test_a_longer_run_may_go_on_when_the_rate_is_constant(tmp_path):
-    last(meta_train(META, SAMPLE, dataclasses.replace(CONFIG, steps=4), directory=tmp_path))
-    longer = list(meta_train(META, SAMPLE, CONFIG, directory=tmp_path))
-    assert [step.step for step in longer] == list(range(5, 13))
-    assert equal(longer[-1].theta, last(meta_train(META, SAMPLE, CONFIG)).theta)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 1}, r"about.meta_training.seed=0, now it is 1"),
+        ({"seed": 1}, r"settings\.seed=0, now it is 1"),
         ({"meta_batch": 3}, "meta_batch=6, now it is 3"),
+        ({"steps": 20}, "steps=12, now it is 20"),
+        ({"steps": 3}, "steps=12, now it is 3"),
         ({"optimizer": "SGD"}, "optimizer='Adam', now it is 'SGD'"),
     ],
 )
@@ -95,10 +91,67 @@ def test_resuming_with_other_settings_is_refused(change, message, tmp_path):
 
 def test_resuming_another_model_is_refused(tmp_path):
     last(meta_train(META, SAMPLE, CONFIG, directory=tmp_path))
-    with pytest.raises(CheckpointError, match="belongs to another meta-learner: leaf names should match"):
-        meta_train(build_meta("maml", "kmeans"), MIXTURES, CONFIG, directory=tmp_path)
+    for meta in (build_meta("maml", "kmeans"), build_meta("maml first order", "autoencoder denoising")):
+        with pytest.raises(CheckpointError, match=r"was made with method\..*, now it is"):
+            meta_train(meta, SAMPLE, CONFIG, directory=tmp_path)
+    with pytest.raises(CheckpointError, match=r"was made with tasks"):
+        meta_train(META, SAMPLE, CONFIG, directory=tmp_path, validate=SAMPLE)
     with pytest.raises(CheckpointError, match=r"about\.learner=None, now it is 'kmeans'"):
         meta_train(META, SAMPLE, CONFIG, directory=tmp_path, about={"learner": "kmeans"})
+    with pytest.raises(CheckpointError, match=r"optimizer"):
+        meta_train(META, SAMPLE, CONFIG, directory=tmp_path, make_optimizer=partial(torch.optim.Adam, betas=(0.5, 0.9)))
+
+
+def test_bad_folders_and_facts_are_refused_at_the_call(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match=r"should be a folder that can be written; .*; pass another"):
+        meta_train(META, SAMPLE, CONFIG, directory=tmp_path / "file")
+    with pytest.raises(TypeError, match="about should hold what JSON can say"):
+        meta_train(META, SAMPLE, CONFIG, about={"x": torch.ones(1)})
+    wide = mixtures.build(mixtures.Config(n_features=(5, 5)))
+    with pytest.raises(ValueError, match=r"X should have shape \(n_rows, 3\).*in the meta-validation tasks"):
+        meta_train(build_meta("maml", "kmeans"), MIXTURES, CONFIG, validate=wide)
+
+
+def test_rates_of_a_given_optimiser_are_its_own():
+    def moved(rate):
+        config = TrainConfig(steps=1, meta_batch=4, backend="loop", clip_norm=0.0)
+        meta = build_meta("maml", "kmeans")
+        (step,) = meta_train(meta, MIXTURES, config, make_optimizer=partial(torch.optim.SGD, lr=rate))
+        return float((step.theta["centroids"] - meta.init(generator_of(0, "init"))["centroids"]).norm())
+
+    assert moved(0.2) == pytest.approx(2 * moved(0.1), rel=1e-4)
+
+
+def test_class_numbers_without_a_score_stop_the_training():
+    meta = build_meta("maml", "classifier")
+    few = mixtures.build(mixtures.Config(n_features=(3, 3), n_clusters=(6, 6)))
+    with pytest.raises(FloatingPointError, match="check that class numbers lie from 0"):
+        last(meta_train(meta, few, CONFIG))
+    X = index(MIXTURES(generator_of(1), 1), 0).support.X
+    theta = meta.init(generator_of(0))
+    with pytest.raises(FloatingPointError, match="check the class numbers"):
+        adapt(meta, theta, X, torch.full((12,), -5))
+    with pytest.raises(
+        ValueError, match=r"classes should be whole numbers of shape \(12,\).*found torch.int64 of shape \(12, 1\)"
+    ):
+        adapt(meta, theta, X, torch.zeros(12, 1).long())
+
+
+def test_objectives_that_are_no_scalars_are_refused():
+    meta = build_meta("maml", "kmeans")
+    rows = meta._replace(
+        objective=lambda theta, task: (meta.predict(theta, theta, task.query.X)[:, 0], task.query.X[0, 0])
+    )
+    with pytest.raises(ValueError, match=r"two scalars.*found shapes \(10,\) and \(\)"):
+        meta_train(rows, MIXTURES, CONFIG)
+
+
+def test_a_checkpoint_stands_before_the_first_step(tmp_path):
+    meta_train(META, SAMPLE, CONFIG, directory=tmp_path)
+    assert read_checkpoint(tmp_path / CHECKPOINT).facts["step"] == 0
+    steps = list(meta_train(META, SAMPLE, CONFIG, directory=tmp_path))
+    assert equal(steps[-1].theta, last(meta_train(META, SAMPLE, CONFIG)).theta)
 
 
 def test_plan_is_kept_and_never_timed_again(tmp_path, monkeypatch):
@@ -178,7 +231,7 @@ def test_a_nan_stops_with_step_seed_and_cure(tmp_path):
     )
     assert "lower inner_lr" in str(caught.value)
     assert equal(draw(MIXTURES, config, "train", 0), MIXTURES(generator_of(9, "train", 0), 4))
-    assert list(tmp_path.iterdir()) == []
+    assert read_checkpoint(tmp_path / CHECKPOINT).facts["step"] == 0
 
 
 def test_leaves_that_nothing_trains_are_refused_or_said():
@@ -279,7 +332,7 @@ def test_bad_arguments_are_refused_at_the_call(arguments, message):
         meta_train(**{"meta": META, "sample": SAMPLE, "config": CONFIG, **arguments})
 
 
-@pytest.mark.parametrize("name", ["LBFGS", "Nonsense", "Optimizer2"])
+@pytest.mark.parametrize("name", ["LBFGS", "Nonsense", "Optimizer", "Rprop"])
 def test_optimisers_that_cannot_serve_are_refused(name):
     with pytest.raises(ValueError, match=f"optimizer='{name}' should name an optimiser"):
         meta_train(META, SAMPLE, dataclasses.replace(CONFIG, optimizer=name))
@@ -317,8 +370,18 @@ def test_meta_test_gives_a_row_a_task_and_the_same_tasks_to_everyone():
     assert [row["query_loss"] for row in fewer.rows] == pytest.approx([row["query_loss"] for row in result.rows[:5]])
     assert result.summary["rows"] == (10.0, 10.0, 10.0, 10)
     assert result.summary["query_loss"] == interval([row["query_loss"] for row in result.rows])
-    with pytest.raises(ValueError, match="n_tasks=0 should be >= 1"):
-        meta_test(META, theta, SAMPLE, n_tasks=0)
+    for bad, message in [
+        ({"n_tasks": 0}, "n_tasks=0 should be >= 1"),
+        ({"metrics": {"task": len}}, "should not be named"),
+        (
+            {"metrics": {"code": lambda *_: float("nan")}},
+            "metric 'code' of task 0 of seed 3 should be finite; found nan",
+        ),
+        ({"sample": None}, "sample should be a function"),
+        ({"meta": SAMPLE}, "meta should be a MetaLearner"),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=message):
+            meta_test(**{"meta": META, "theta": theta, "sample": SAMPLE, "n_tasks": 2, "seed": 3, **bad})
 
 
 def test_adapt_serves_one_new_table_and_refuses_what_is_none():
@@ -327,7 +390,11 @@ def test_adapt_serves_one_new_table_and_refuses_what_is_none():
     theta = meta.init(generator_of(0))
     X = index(MIXTURES(generator_of(1), 1), 0).support.X
     state = adapt(meta, theta, X)
-    assert meta.predict(theta, state, X).shape == (12, 4)
+    assert torch.equal(predict(meta, theta, state, X.double()), meta.predict(theta, state, X))
+    with pytest.raises(ValueError, match="should be finite"):
+        predict(meta, theta, state, X / 0)
+    with pytest.raises(ValueError, match="36 infinite entries"):
+        adapt(meta, theta, torch.full((12, 3), 1e300, dtype=torch.float64))
     assert torch.equal(adapt(meta, theta, X.double())["centroids"], state["centroids"])
     for bad, message in [
         (X.numpy(), "X should be a torch.Tensor; found ndarray; convert with torch.as_tensor"),
@@ -371,6 +438,9 @@ def test_interval_by_groups_speaks_of_groups():
             interval(bad)
     with pytest.raises(ValueError, match="one entry a value"):
         interval([1.0, 2.0], ["a"])
+    assert interval([0.0, 0.0, 1.0, 1.0], torch.tensor([0, 0, 1, 1])).n == 2
+    with pytest.raises(ValueError, match="found 3 and 1 of them"):
+        paired([1.0, 2.0, 3.0], [1.0])
 
 
 def test_95_percent_intervals_hold_the_truth_95_percent_of_the_time():

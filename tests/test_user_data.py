@@ -141,8 +141,8 @@ def test_a_pool_needs_enough_rows():
         (lambda: mixtures.Config(within=(0.0, 1.0)), "within=0.0 should be > 0"),
         (lambda: sinusoids.Config(n_support=0), "n_support=0 should be >= 1"),
         (lambda: kmeans.Config(n_clusters=0), "n_clusters=0 should be >= 1"),
-        (lambda: kmeans.Config(n_clusters="3"), "n_clusters='3' should be a whole number; found str"),
-        (lambda: TrainConfig(steps=True), "steps=True should be a whole number; found bool"),
+        (lambda: kmeans.Config(n_clusters="3"), "n_clusters='3' should be a whole number, a Python int; found str"),
+        (lambda: TrainConfig(steps=True), "steps=True should be a whole number, a Python int; found bool"),
         (lambda: catalogue.META_LEARNERS["maml"].config(inner_lr=0), "inner_lr=0 should be > 0"),
         (lambda: catalogue.META_LEARNERS["maml"].config(adapted="head"), "should be a tuple of names"),
         (lambda: catalogue.LEARNERS["classifier"].config(body="tree"), "body='tree' should be one of"),
@@ -165,5 +165,9 @@ def test_inner_loops_that_cannot_run_are_refused():
 def test_modules_that_are_no_pure_functions_are_refused():
     with pytest.raises(ValueError, match=r"should have no buffers; found .*running_mean.*; use GroupNorm"):
         classifier.from_module(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2)))
+    with pytest.raises(ValueError, match=r"should draw no random numbers; found dropout \['1'\]; remove it"):
+        classifier.from_module(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout()))
+    with pytest.raises(ValueError, match=r"\['in_proj_weight', .*\] belong to modules without a reset_parameters"):
+        classifier.from_module(torch.nn.MultiheadAttention(2, 1))
     with pytest.raises(ValueError, match="should have parameters to learn; found none"):
         classifier.from_module(torch.nn.ReLU())

@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from firstsight.core import Data, Learner, MetaLearner, Sample, Task
     from firstsight.engine.config import Plan, TrainConfig
-    from firstsight.engine.evaluate import Interval, adapt, interval, meta_test, paired
+    from firstsight.engine.evaluate import Interval, adapt, interval, meta_test, paired, predict
     from firstsight.engine.train import draw, last, meta_train
     from firstsight.tasks.noise import with_noise
 
@@ -22,7 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "core": ["Data", "Learner", "MetaLearner", "Sample", "Task"],
         "engine.config": ["Plan", "TrainConfig"],
-        "engine.evaluate": ["Interval", "adapt", "interval", "meta_test", "paired"],
+        "engine.evaluate": ["Interval", "adapt", "interval", "meta_test", "paired", "predict"],
         "engine.train": ["draw", "last", "meta_train"],
         "tasks.noise": ["with_noise"],
     },

@@ -1,7 +1,7 @@
 """What there is, by name: the one place where all parts meet.
 
-Each entry is ``name -> (Config, build, summary)``. Tests, the command line and benchmarks read these
-tables and know no name by heart; a new part is one line here.
+Each entry is ``name -> (Config, build, summary)``. The tests read these tables and know no name by heart;
+a new part is one line here.
 """
 
 from collections.abc import Callable

@@ -36,7 +36,7 @@ def check_number(
     """
     kind = int if integer else (int, float)
     if isinstance(value, bool) or not isinstance(value, kind):
-        wanted = "a whole number" if integer else "a number"
+        wanted = "a whole number, a Python int" if integer else "a number, a Python int or float"
         raise TypeError(f"{name}={value!r} should be {wanted}; found {type(value).__name__}")
     rules = [(at_least, ">=", operator.ge), (at_most, "<=", operator.le), (above, ">", operator.gt)]
     for limit, sign, holds in rules:
@@ -194,6 +194,8 @@ def check_batch(tasks: Any, n_tasks: int) -> None:
         for name, leaf in zip(Data._fields, part, strict=True):
             if leaf is None:
                 continue
+            if not isinstance(leaf, Tensor):
+                raise TypeError(f"{part_name}.{name} should be a torch.Tensor or None; found {type(leaf).__name__}")
             if leaf.shape[:2] != (n_tasks, part.X.shape[1]):
                 raise ValueError(
                     f"{part_name}.{name} should begin with the axes (n_tasks, n_rows) = "
@@ -201,3 +203,8 @@ def check_batch(tasks: Any, n_tasks: int) -> None:
                 )
             if leaf.is_floating_point():
                 check_finite(f"{part_name}.{name}", leaf)
+    if tasks.support.X.shape[2:] != tasks.query.X.shape[2:]:
+        raise ValueError(
+            f"support.X and query.X should have rows of one shape; found {tuple(tasks.support.X.shape[2:])} "
+            f"and {tuple(tasks.query.X.shape[2:])}"
+        )

@@ -15,6 +15,7 @@ app = cyclopts.App(
     version=__version__,
     version_flags=["--version"],
     help="Unsupervised learning at first sight: learns from many data sets how to learn without labels.",
+    help_epilogue="Exit codes: 0 done, 2 bad input, 130 interrupted. FIRSTSIGHT_TRACEBACK=1 shows where errors arise.",
 )
 app.command(
     "firstsight.demo:run",
@@ -32,6 +33,7 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
+        print("firstsight: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except (TypeError, ValueError, OSError, ArithmeticError, ModuleNotFoundError) as error:
         if os.environ.get("FIRSTSIGHT_TRACEBACK"):

@@ -41,8 +41,8 @@ def misclassified_cross_entropy(scores: Tensor, classes: Tensor) -> Tensor:
         True class numbers, int64.
 
     """
-    wrong = (scores.argmax(1) != classes).to(scores.dtype)
-    return (wrong * _cross_entropy_of_rows(scores, classes)).mean()
+    losses = _cross_entropy_of_rows(scores, classes)
+    return (losses * (scores.argmax(1) != classes).to(scores.dtype)).mean()
 
 
 def squared_error(values: Tensor, targets: Tensor) -> Tensor:
@@ -54,6 +54,8 @@ def squared_error(values: Tensor, targets: Tensor) -> Tensor:
         Predictions and truth, in the same units.
 
     """
+    if values.shape != targets.shape:
+        raise ValueError(f"targets should have shape {tuple(values.shape)}; found {tuple(targets.shape)}")
     return ((values - targets) ** 2).mean()
 
 
@@ -137,6 +139,13 @@ def _loss_of_predictions(
 
 
 def _cross_entropy_of_rows(scores: Tensor, classes: Tensor) -> Tensor:
+    if scores.ndim != 2 or classes.shape != scores.shape[:1] or classes.is_floating_point():
+        raise ValueError(
+            f"classes should be whole numbers of shape ({scores.shape[0]},) for scores of shape "
+            f"{tuple(scores.shape)}; found {classes.dtype} of shape {tuple(classes.shape)}"
+        )
     # Written as a masked sum, because indexing by data and one_hot do not go through vmap.
     is_true = classes[:, None] == torch.arange(scores.shape[1], device=scores.device)
-    return -(is_true.to(scores.dtype) * scores.log_softmax(1)).sum(1)
+    loss = -(is_true.to(scores.dtype) * scores.log_softmax(1)).sum(1)
+    # A class that has no score is NaN, not 0: values cannot be looked at here, and the engine stops at NaN.
+    return loss * torch.where(is_true.any(1), 1.0, torch.nan)

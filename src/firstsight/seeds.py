@@ -9,14 +9,23 @@ import hashlib
 
 import torch
 
+from firstsight.checks import check_number
+
 
 def seed_of(seed: int, *address: str | int) -> int:
     """The seed that belongs to an address, between 0 and 2**63 - 1.
 
+    Raises
+    ------
+    TypeError, ValueError
+        When ``seed`` is no whole number >= 0.
+
     >>> seed_of(0, "train", 1) == seed_of(0, "train", 1) != seed_of(0, "train", 2)
     True
+
     """
-    text = "/".join([str(int(seed)), *map(str, address)])
+    check_number("seed", seed, at_least=0, integer=True)
+    text = "/".join(map(str, (seed, *address)))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 

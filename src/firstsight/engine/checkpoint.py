@@ -117,14 +117,20 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} is truncated or damaged ({error}); {cure}") from error
     if "facts" not in metadata or "sha256" not in metadata:
         raise CheckpointError(f"{path} is no checkpoint of firstsight, or its header is damaged; {cure}")
-    if _digest(tensors, metadata["facts"]) != metadata["sha256"]:
-        raise CheckpointError(f"{path} is damaged: its content does not match its digest; {cure}")
-    facts = json.loads(metadata["facts"])
-    if facts["format"] > FORMAT:
+    try:
+        facts = json.loads(metadata["facts"])
+        later = facts["format"] > FORMAT
+    except (ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{path} is damaged: its header cannot be read; {cure}") from error
+    # Before the digest, which a later format may take over something else.
+    if later:
         raise CheckpointError(
             f"{path} has format {facts['format']}, written by firstsight {facts.get('version', '?')}; "
-            f"this version reads formats up to {FORMAT}; upgrade firstsight"
+            f"this version reads formats up to {FORMAT}; upgrade firstsight. If it was never written by a later "
+            f"version, it is damaged: {cure}"
         )
+    if _digest(tensors, metadata["facts"]) != metadata["sha256"]:
+        raise CheckpointError(f"{path} is damaged: its content does not match its digest; {cure}")
     return Checkpoint(tensors, facts)
 
 

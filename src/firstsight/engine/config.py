@@ -84,6 +84,8 @@ class TrainConfig:
             check_number(name, getattr(self, name), above=0)
         for name in ("weight_decay", "clip_norm"):
             check_number(name, getattr(self, name), at_least=0)
+        if not isinstance(self.optimizer, str):
+            raise TypeError(f"optimizer={self.optimizer!r} should be a name; pass other optimisers as make_optimizer")
         check_names("frozen", self.frozen)
         check_choice("schedule", self.schedule, ["constant", "cosine"])
         check_choice("backend", self.backend, ["auto", *BACKENDS])

@@ -14,7 +14,7 @@ from firstsight.core import Data, MetaLearner, Sample, Tree
 from firstsight.engine.config import Plan
 from firstsight.engine.execute import checked_tasks, map_tasks
 from firstsight.seeds import generator_of
-from firstsight.trees import cast, detach, index, leaves
+from firstsight.trees import cast, detach, index, leaves, named_leaves
 
 Metric = Callable[[Tensor, Data], float]
 """``(prediction, query) -> number`` for one task; the prediction has shape (n_rows, ...)."""
@@ -72,7 +72,9 @@ def interval(values: Sequence[float] | np.ndarray[Any, Any], groups: Sequence[An
         if len(groups) != len(numbers):
             raise ValueError(f"groups should have one entry a value ({len(numbers)}); found {len(groups)}")
         members: dict[Any, list[float]] = {}
-        for number, group in zip(numbers, groups, strict=True):
+        # Tensors hash by identity: their values are what groups.
+        labels = groups.tolist() if hasattr(groups, "tolist") else list(groups)
+        for number, group in zip(numbers, labels, strict=True):
             members.setdefault(group, []).append(float(number))
         numbers = np.array([np.mean(group) for group in members.values()])
     n = len(numbers)
@@ -84,7 +86,16 @@ def interval(values: Sequence[float] | np.ndarray[Any, Any], groups: Sequence[An
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float], groups: Sequence[Any] | None = None) -> Interval:
-    """The mean of ``ours - theirs`` over the same tasks, with its interval; see :func:`interval`."""
+    """The mean of ``ours - theirs`` over the same tasks, with its interval; see :func:`interval`.
+
+    Raises
+    ------
+    ValueError
+        When the lengths differ, or as :func:`interval`.
+
+    """
+    if len(ours) != len(theirs):
+        raise ValueError(f"paired values should be of the same tasks; found {len(ours)} and {len(theirs)} of them")
     return interval(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float), groups)
 
 
@@ -129,7 +140,7 @@ def meta_test(
     n_tasks : int
         Number of tasks, >= 1.
     seed : int
-        Of the tasks: the same seed gives every method the same tasks.
+        Of the tasks: the same seed and ``batch`` give every method the same tasks.
     metrics : mapping of callables, optional
         Name to ``(prediction, query) -> number``.
     plan : Plan, optional
@@ -150,8 +161,17 @@ def meta_test(
     check_number("n_tasks", n_tasks, at_least=1, integer=True)
     check_number("seed", seed, at_least=0, integer=True)
     check_number("batch", batch, at_least=1, integer=True)
-    plan = plan or Plan(threads=torch.get_num_threads())
+    if not isinstance(meta, MetaLearner):
+        raise TypeError(f"meta should be a MetaLearner, as maml.build(...) gives; found {type(meta).__name__}")
+    if not callable(sample):
+        raise TypeError(f"sample should be a function (generator, n_tasks) -> Task; found {type(sample).__name__}")
+    metrics = dict(metrics or {})
+    if taken := {"task", "query_loss"} & metrics.keys():
+        raise ValueError(f"metrics should not be named {sorted(taken)}, which every row has already; rename them")
     theta = detach(theta)
+    dtype = leaves(theta)[0].dtype if plan is None else getattr(torch, plan.dtype)
+    plan = plan or Plan(threads=torch.get_num_threads())
+    theta = cast(theta, dtype)
 
     def tested(theta: Tree, task: Any) -> tuple[Tensor, Tensor]:
         prediction = meta.predict(theta, meta.adapt(theta, task.support), task.query.X)
@@ -161,13 +181,14 @@ def meta_test(
     for first in range(0, n_tasks, batch):
         count = min(batch, n_tasks - first)
         # Always drawn whole and then cut, so that the first tasks do not depend on how many follow.
-        tasks = checked_tasks(sample, generator_of(seed, "test", first // batch), batch, leaves(theta)[0].dtype)
+        tasks = checked_tasks(sample, generator_of(seed, "test", first // batch), batch, dtype)
         tasks = index(tasks, slice(0, count))
         predictions, losses = map_tasks(tested, theta, tasks, plan)
         for i in range(count):
             query = index(tasks.query, i)
-            row = {"task": float(first + i), "query_loss": float(losses[i])}
-            row |= {name: float(metric(predictions[i], query)) for name, metric in (metrics or {}).items()}
+            row = {"task": first + i, "query_loss": _finite("the query loss", float(losses[i]), first + i, seed)}
+            for name, metric in metrics.items():
+                row[name] = _finite(f"metric {name!r}", float(metric(predictions[i], query)), first + i, seed)
             rows.append(row)
     names = [name for name in rows[0] if name != "task"]
     return TestResult(rows, {name: interval([row[name] for row in rows]) for name in names})
@@ -213,4 +234,48 @@ def adapt(meta: MetaLearner, theta: Tree, X: Any, y: Any = None, *, noise: Tenso
             check_finite(name, part)
     with torch.no_grad():
         state: Tree = meta.adapt(theta, support)
+    for name, leaf in named_leaves(state):
+        if not bool(torch.isfinite(leaf).all()):
+            raise FloatingPointError(
+                f"{name} of the adapted state is not finite; scale X as the tasks of meta-training were, "
+                "check the class numbers, or lower inner_lr"
+            )
     return state
+
+
+def predict(meta: MetaLearner, theta: Tree, state: Tree, X: Any) -> Tensor:
+    """What the model of one data set says of rows.
+
+    Parameters
+    ----------
+    meta : MetaLearner
+        What was trained.
+    theta : Tree
+        From meta-training.
+    state : Tree
+        From :func:`adapt`.
+    X : Tensor of shape (n_rows, ...)
+        Rows, floating point and finite.
+
+    Returns
+    -------
+    Tensor of shape (n_rows, ...)
+        Clusterers and classifiers give scores, whose argmax over the second axis is the label.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When X is not what it should be.
+
+    """
+    check_rows("X", X)
+    X = X.to(leaves(theta)[0].dtype)
+    check_finite("X", X)
+    with torch.no_grad():
+        return meta.predict(detach(theta), state, X)
+
+
+def _finite(what: str, value: float, task: int, seed: int) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{what} of task {task} of seed {seed} should be finite; found {value}")
+    return value

@@ -67,7 +67,13 @@ def sum_gradients(objective: Objective, theta: Tree, tasks: Task, plan: Plan) ->
     parameters = list(learned.values())
 
     def part(tasks: Task) -> tuple[list[Tensor | None], Tensor]:
-        objectives, query_losses = _apply(objective, theta, tasks, plan.backend)
+        with torch.enable_grad():
+            objectives, query_losses = _apply(objective, theta, tasks, plan.backend)
+        if objectives.ndim != 1 or query_losses.ndim != 1:
+            raise ValueError(
+                "an objective should give two scalars, to differentiate and to report; found shapes "
+                f"{tuple(objectives.shape[1:])} and {tuple(query_losses.shape[1:])}; take the mean over rows"
+            )
         if objectives.grad_fn is None:
             return [None] * len(parameters), query_losses.detach()
         gradients = torch.autograd.grad(objectives.sum(), parameters, allow_unused=True)
@@ -215,7 +221,7 @@ def keep_freed_memory() -> None:
 
     Meta-batches allocate and free the same large blocks over and over. By default each goes back to
     the system and is mapped anew, which can cost more than the computation. Meant for processes that
-    do nothing else: the command line calls it, importing firstsight never does.
+    do nothing else, such as the demo's workers; importing firstsight never calls it.
     """
     top_pad, mmap_max, trim_threshold = -2, -4, -1
     with contextlib.suppress(OSError, AttributeError):

@@ -1,6 +1,7 @@
 """The record of a run: settings, seed, versions, machine and numbers as JSON."""
 
 import json
+import math
 import os
 import platform
 from importlib import metadata
@@ -34,6 +35,14 @@ def environment() -> dict[str, Any]:
     }
 
 
+def _said(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _said(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_said(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_record(path: Path, content: dict[str, Any]) -> None:
     """Write ``content`` and :func:`environment` as JSON, in one step.
 
@@ -42,8 +51,8 @@ def write_record(path: Path, content: dict[str, Any]) -> None:
     path : Path
         Of the file; its folder is made.
     content : dict
-        Anything JSON can say; not NaN or infinity.
+        Anything JSON can say; NaN and infinity, such as the interval of a single value, become null.
 
     """
-    text = json.dumps({**content, "environment": environment()}, indent=2, allow_nan=False)
+    text = json.dumps(_said({**content, "environment": environment()}), indent=2, allow_nan=False)
     write_whole(path, (text + "\n").encode())

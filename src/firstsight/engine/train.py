@@ -5,6 +5,8 @@ a step draws depends on the seed and the step alone.
 """
 
 import dataclasses
+import inspect
+import json
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +22,7 @@ from firstsight.core import MetaLearner, Sample, Task, Tree
 from firstsight.engine.checkpoint import CheckpointError, read_checkpoint, refuse_difference, write_checkpoint
 from firstsight.engine.config import Plan, TrainConfig
 from firstsight.engine.execute import Gradients, checked_tasks, choose_plan, map_tasks, sum_gradients
+from firstsight.engine.identity import described
 from firstsight.seeds import generator_of, seed_of
 from firstsight.trees import cast, check_branches, is_below, named_leaves, norm, replace_leaves, tree_map
 
@@ -56,7 +59,10 @@ class Info(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One outer step: its number from 1, theta after it, and what to watch."""
+    """One outer step: its number from 1, theta after it, and what to watch.
+
+    Step number n was taken on the meta-batch at the address ``("train", n - 1)``; see :func:`draw`.
+    """
 
     step: int
     theta: Tree
@@ -102,10 +108,11 @@ def meta_train(
         Where checkpoints go. If it holds one, the run goes on from there, and gives to the bit what
         an unbroken run gives.
     about : mapping, optional
-        Anything JSON can say about the learner, meta-learner and tasks; resuming with another
-        ``about`` is refused.
+        Anything JSON can say; resuming with another ``about`` is refused, as it is with other
+        settings, another meta-learner or other tasks, as far as their settings can be read off.
     make_optimizer : callable, optional
-        ``(list of leaves) -> torch.optim.Optimizer``, instead of ``config.optimizer``.
+        ``(list of leaves) -> torch.optim.Optimizer``, instead of ``config.optimizer``. The rates of
+        its groups are its own; ``config.schedule`` scales them.
     start : Tree, optional
         theta to begin with, shaped like ``meta.init`` gives it: from another training, or from a
         classical algorithm on pooled rows. A random start can lie in the basin of a poor theta.
@@ -119,6 +126,8 @@ def meta_train(
     ------
     TypeError, ValueError
         At the call, when an argument or the first batch is not what it should be.
+    NotADirectoryError
+        At the call, when ``directory`` cannot be a folder.
     FloatingPointError
         At the step whose loss or gradient is not finite, with the seed of the task.
     CheckpointError
@@ -133,10 +142,20 @@ def meta_train(
         if tasks is not None and not callable(tasks):
             raise TypeError(f"{name} should be a function (generator, n_tasks) -> Task; found {type(tasks).__name__}")
     path = None if directory is None else Path(directory) / CHECKPOINT
-    about = {"meta_training": _lasting(config), **(about or {})}
+    about = {
+        "settings": {**dataclasses.asdict(config), "checkpoint_every": 0},  # which changes no result
+        "method": described(meta),
+        "tasks": described([sample, validate]),
+        "about": _plain(about),
+    }
+    if path is not None:
+        _make_folder(path.parent)
     theta = meta.init(generator_of(config.seed, "init"))
     if start is not None:
         theta = replace_leaves(theta, dict(named_leaves(start)))
+    for name, leaf in named_leaves(theta):
+        if not leaf.is_floating_point():
+            raise TypeError(f"leaf {name!r} of theta should be floating point; found {leaf.dtype}")
     theta = cast(theta, getattr(torch, config.dtype))
     check_branches("frozen", config.frozen, theta)
     theta = _copy(theta)
@@ -144,20 +163,29 @@ def meta_train(
     if not learned:
         raise ValueError("theta should have leaves to learn; found none that is not frozen")
     optimizer = _optimizer(learned, config, make_optimizer)
+    validation = [] if validate is None else list(_validation_batches(validate, config))
     first = draw(sample, config, "train", 0)
     if path is not None and path.exists():
         run, plan = _resume(path, theta, optimizer, about)
     else:
         run, plan = _Run(0, theta, _copy(theta), 0, [], []), choose_plan(meta.objective, theta, first, config)
         _refuse_unused(sum_gradients(meta.objective, theta, first, plan)[0])
-    return _steps(meta, sample, config, validate, path, about, optimizer, run, plan)
+        if validation:
+            try:
+                mean_query_loss(meta, theta, validation[:1], plan)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{error} (in the meta-validation tasks)") from error
+        if path is not None:
+            # At once, so that a run killed before its first checkpoint keeps its plan.
+            _save(path, run, plan, optimizer, about)
+    return _steps(meta, sample, config, validation, path, about, optimizer, run, plan)
 
 
 def _steps(
     meta: MetaLearner,
     sample: Sample,
     config: TrainConfig,
-    validate: Sample | None,
+    validation: list[Task],
     path: Path | None,
     about: Mapping[str, Any],
     optimizer: torch.optim.Optimizer,
@@ -165,29 +193,29 @@ def _steps(
     plan: Plan,
 ) -> Iterator[Step]:
     """The loop itself."""
-    validation_tasks = [] if validate is None else list(_validation_batches(validate, config))
     saved = run.step
+    rates = [group["initial_rate"] for group in optimizer.param_groups]
     if _is_finished(run, config):
-        yield _step_of(run, plan, has_validation=bool(validation_tasks))
+        yield _step_of(run, plan, has_validation=bool(validation))
     try:
         while not _is_finished(run, config):
             tasks = draw(sample, config, "train", run.step)
             gradients, query_losses = sum_gradients(meta.objective, run.theta, tasks, plan)
             gradient_norm = _set_gradients(run.theta, gradients, len(query_losses), config.clip_norm)
             _stop_if_not_finite(run.step, config, query_losses, gradient_norm)
-            for group in optimizer.param_groups:
-                group["lr"] = _rate(config, run.step)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * _schedule(config, run.step)
             optimizer.step()
             run.losses.append((float(query_losses.double().mean()), gradient_norm))
             run = run._replace(step=run.step + 1)
-            if validation_tasks and (run.step % config.validate_every == 0 or run.step == config.steps):
-                run = _validated(run, mean_query_loss(meta, run.theta, validation_tasks, plan))
-            if not validation_tasks:
+            if validation and (run.step % config.validate_every == 0 or run.step == config.steps):
+                run = _validated(run, mean_query_loss(meta, run.theta, validation, plan))
+            if not validation:
                 run = run._replace(best_theta=run.theta, best_step=run.step)
             if path is not None and (run.step % config.checkpoint_every == 0 or _is_finished(run, config)):
                 _save(path, run, plan, optimizer, about)
                 saved = run.step
-            yield _step_of(run, plan, has_validation=bool(validation_tasks))
+            yield _step_of(run, plan, has_validation=bool(validation))
     except GeneratorExit:
         # The caller has had enough: between two steps everything is whole, so nothing need be lost.
         if path is not None and run.step > saved:
@@ -279,7 +307,7 @@ def _step_of(run: _Run, plan: Plan, *, has_validation: bool) -> Step:
         loss=loss,
         gradient_norm=gradient_norm,
         validation=run.validations[-1][1] if validated else None,
-        best_theta=run.best_theta if has_validation else _copy(run.theta),
+        best_theta=_copy(run.best_theta if has_validation else run.theta),
         best_step=run.best_step,
         plan=plan,
     )
@@ -290,24 +318,36 @@ def _optimizer(
     parameters: list[Tensor], config: TrainConfig, make_optimizer: MakeOptimizer | None
 ) -> torch.optim.Optimizer:
     if make_optimizer is not None:
+        if not callable(make_optimizer):
+            raise TypeError(f"make_optimizer should be a function of a list of leaves; found {make_optimizer!r}")
         optimizer = make_optimizer(parameters)
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            raise TypeError(f"make_optimizer should return a torch.optim.Optimizer; found {type(optimizer).__name__}")
-        return optimizer
+        if not isinstance(optimizer, torch.optim.Optimizer) or isinstance(optimizer, torch.optim.LBFGS):
+            raise TypeError(
+                "make_optimizer should return a torch.optim.Optimizer that takes one gradient a step; "
+                f"found {type(optimizer).__name__}"
+            )
+    else:
+        optimizer = _named_optimizer(parameters, config)
+    for group in optimizer.param_groups:
+        group["initial_rate"] = group["lr"]
+    return optimizer
+
+
+def _named_optimizer(parameters: list[Tensor], config: TrainConfig) -> torch.optim.Optimizer:
     kind = getattr(torch.optim, config.optimizer, None)
-    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)) or kind is torch.optim.LBFGS:
+    accepted = inspect.signature(kind).parameters if isinstance(kind, type) else {}
+    if kind is None or not {"lr", "weight_decay"} <= accepted.keys() or kind is torch.optim.LBFGS:
         raise ValueError(
-            f"optimizer={config.optimizer!r} should name an optimiser of torch.optim that takes one "
-            "gradient a step, such as 'Adam' or 'SGD'"
+            f"optimizer={config.optimizer!r} should name an optimiser of torch.optim that takes one gradient "
+            "a step, a rate and a weight decay, such as 'Adam' or 'SGD'; pass others as make_optimizer"
         )
-    made: torch.optim.Optimizer = kind(parameters, lr=config.outer_lr, weight_decay=config.weight_decay)  # type: ignore[call-arg]
+    made: torch.optim.Optimizer = kind(parameters, lr=config.outer_lr, weight_decay=config.weight_decay)
     return made
 
 
-def _rate(config: TrainConfig, step: int) -> float:
-    if config.schedule == "constant":
-        return config.outer_lr
-    return 0.5 * config.outer_lr * (1 + math.cos(math.pi * step / config.steps))
+def _schedule(config: TrainConfig, step: int) -> float:
+    """The factor on the outer rate."""
+    return 1.0 if config.schedule == "constant" else 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
 
 def _set_gradients(theta: Tree, gradients: Gradients, count: int, clip_norm: float) -> float:
@@ -325,14 +365,14 @@ def _refuse_unused(gradients: Gradients) -> None:
     unused = [name for name, gradient in gradients.items() if gradient is None]
     if unused:
         raise ValueError(
-            f"the objective does not depend on {unused} of theta, so they would never be learned; "
-            "a k-means prior needs inner='refine'; else build the learner without them, or name them in frozen"
+            f"the objective does not depend on {unused} of theta, so they would never be learned; build the "
+            "learner without them, or name them in frozen (a k-means prior is learned by MAML with inner='refine')"
         )
     still = [name for name, gradient in gradients.items() if gradient is not None and not bool(gradient.any())]
     if still:
         warnings.warn(
             f"the first gradient of {still} of theta is exactly 0, so they may never be learned; "
-            "Reptile learns no log_lambda, and leaves outside 'adapted' stay where they are",
+            "units may be dead at the start; Reptile learns no log_lambda and no leaf outside 'adapted'",
             stacklevel=3,
         )
 
@@ -345,14 +385,26 @@ def _stop_if_not_finite(step: int, config: TrainConfig, query_losses: Tensor, gr
     raise FloatingPointError(
         f"{what} is not finite at step {step}; its meta-batch was drawn with seed "
         f"{seed_of(config.seed, 'train', step)} (see firstsight.draw with address 'train', {step}); "
-        "lower inner_lr or outer_lr, take fewer inner steps, or scale the data"
+        "lower inner_lr or outer_lr, take fewer inner steps, scale the data, or check that class numbers "
+        "lie from 0 to one below the number of outputs"
     )
 
 
-def _lasting(config: TrainConfig) -> dict[str, Any]:
-    """The settings that a resumed run must share: all but those that change no step already taken."""
-    free = {"checkpoint_every"} | ({"steps"} if config.schedule == "constant" else set())
-    return {name: value for name, value in dataclasses.asdict(config).items() if name not in free}
+def _plain(about: Mapping[str, Any] | None) -> dict[str, Any]:
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(about or {}), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"about should hold what JSON can say: numbers, text, lists, dicts; {error}") from error
+    return plain
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotADirectoryError(
+            f"directory={str(folder)!r} should be a folder that can be written; {error.strerror}; pass another"
+        ) from error
 
 
 def _copy(tree: Tree) -> Tree:
@@ -363,7 +415,7 @@ def _save(path: Path, run: _Run, plan: Plan, optimizer: torch.optim.Optimizer, a
     state = optimizer.state_dict()
     tensors = {f"theta.{name}": leaf for name, leaf in named_leaves(run.theta)}
     tensors |= {f"best.{name}": leaf for name, leaf in named_leaves(run.best_theta)}
-    tensors["losses"] = torch.tensor(run.losses, dtype=torch.float64)
+    tensors["losses"] = torch.tensor(run.losses, dtype=torch.float64).reshape(-1, 2)
     tensors["validations"] = torch.tensor(run.validations, dtype=torch.float64).reshape(-1, 2)
     numbers: dict[str, Any] = {}
     for leaf, entries in state["state"].items():
@@ -387,8 +439,13 @@ def _save(path: Path, run: _Run, plan: Plan, optimizer: torch.optim.Optimizer, a
 def _resume(path: Path, theta: Tree, optimizer: torch.optim.Optimizer, about: Mapping[str, Any]) -> tuple[_Run, Plan]:
     """The run and plan of a checkpoint; fills theta's leaves and the optimiser's state in place."""
     tensors, facts = read_checkpoint(path)
-    refuse_difference(path, "about", facts["about"], about)
+    if "plan" not in facts:
+        raise CheckpointError(f"{path} holds no run of meta-training; start in another folder")
+    for name in about:
+        refuse_difference(path, name, facts["about"].get(name), about[name])
     refuse_difference(path, "optimizer", facts["optimizer"]["kind"], type(optimizer).__name__)
+    ours = [_without_rate(group) for group in optimizer.state_dict()["param_groups"]]
+    refuse_difference(path, "optimizer", [_without_rate(group) for group in facts["optimizer"]["groups"]], ours)
     if facts["torch"] != torch.__version__:
         warnings.warn(
             f"{path} was made with torch {facts['torch']}, this is {torch.__version__}; "
@@ -411,6 +468,11 @@ def _resume(path: Path, theta: Tree, optimizer: torch.optim.Optimizer, about: Ma
     validations = [(int(step), float(loss)) for step, loss in tensors["validations"]]
     run = _Run(facts["step"], theta, best, facts["best_step"], losses, validations)
     return run, Plan(**facts["plan"])
+
+
+def _without_rate(group: dict[str, Any]) -> dict[str, Any]:
+    """A parameter group but for the rate, which the schedule changes."""
+    return {name: value for name, value in group.items() if name != "lr"}
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ with s = ``corruption``; at s = 0 it is the plain autoencoder. Denoising: Vincen
 "Extracting and composing robust features with denoising autoencoders".
 
 Differs from the paper: noise is Gaussian and added, not masking, and travels in ``Data.noise``, a
-few draws a row averaged in the loss. Data without noise are reconstructed as they are.
+few draws a row averaged in the loss.
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,12 @@ def loss(params: Tree, data: Data, *, encode: Functional, decode: Functional, co
     check_rows("X", data.X, row_shape=(config.n_features,))
     X = data.X
     target = X
-    if config.corruption > 0 and data.noise is not None:
+    if config.corruption > 0:
+        if data.noise is None:
+            raise ValueError(
+                "corruption > 0 needs noise; found data.noise=None; wrap the tasks in with_noise, "
+                "or pass adapt(..., noise=learner.noise(generator, n_rows))"
+            )
         X = (X[:, None, :] + config.corruption * data.noise).flatten(0, 1)
         target = data.X[:, None, :].expand(-1, data.noise.shape[1], -1).flatten(0, 1)
     return ((decode(params["decoder"], encode(params["encoder"], X)) - target) ** 2).mean()
@@ -91,8 +96,9 @@ def init(generator: torch.Generator, *, encode: Functional, decode: Functional) 
 def build(config: Config) -> Learner:
     """An autoencoder with these settings."""
     widths = (config.n_features, *config.hidden, config.n_code)
-    encode = Functional(mlp(widths, activation=config.activation))
-    decode = Functional(mlp(widths[::-1], activation=config.activation))
+    with torch.device("meta"):  # draws nothing from the global generator
+        encoder, decoder = (mlp(sizes, activation=config.activation) for sizes in (widths, widths[::-1]))
+    encode, decode = Functional(encoder), Functional(decoder)
     return Learner(
         init=partial(init, encode=encode, decode=decode),
         loss=partial(loss, encode=encode, decode=decode, config=config),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from firstsight.checks import check_choice, check_number, check_rows, check_widths
@@ -78,8 +79,6 @@ def loss(params: Tree, data: Data, *, net: Functional, row_shape: tuple[int, ...
     output = predict(params, data.X, net=net, row_shape=row_shape)
     if target == "class":
         return cross_entropy(output, data.y)
-    if data.y.shape != output.shape:
-        raise ValueError(f"y should have shape {tuple(output.shape)}; found {tuple(data.y.shape)}")
     return squared_error(output, data.y)
 
 
@@ -94,15 +93,16 @@ def build(config: Config) -> Learner:
     body: nn.Module = nn.Identity()
     row_shape: tuple[int, ...] = (config.n_features,)
     width = config.n_features
-    if config.body == "conv":
-        row_shape = (config.n_features, config.image_size, config.image_size)
-        body = conv(n_channels=config.n_features, image_size=config.image_size, n_filters=config.n_filters)
-        width = conv_features(image_size=config.image_size, n_filters=config.n_filters)
-    elif config.body == "mlp":
-        layers = mlp((config.n_features, *config.hidden), activation=config.activation)
-        body = nn.Sequential(*layers, ACTIVATIONS[config.activation]())
-        width = config.hidden[-1]
-    module = nn.Sequential(OrderedDict(body=body, head=nn.Linear(width, config.n_outputs)))
+    with torch.device("meta"):  # draws nothing from the global generator
+        if config.body == "conv":
+            row_shape = (config.n_features, config.image_size, config.image_size)
+            body = conv(n_channels=config.n_features, image_size=config.image_size, n_filters=config.n_filters)
+            width = conv_features(image_size=config.image_size, n_filters=config.n_filters)
+        elif config.body == "mlp":
+            layers = mlp((config.n_features, *config.hidden), activation=config.activation)
+            body = nn.Sequential(*layers, ACTIVATIONS[config.activation]())
+            width = config.hidden[-1]
+        module = nn.Sequential(OrderedDict(body=body, head=nn.Linear(width, config.n_outputs)))
     return from_module(module, target=config.target, row_shape=row_shape)
 
 
@@ -114,7 +114,7 @@ def from_module(
     Parameters
     ----------
     module : nn.Module
-        With ``reset_parameters`` in its layers, as all of torch's have; its own values are not used.
+        Whose layers have ``reset_parameters``, as torch's own have; its own values are not used.
     target : {"class", "value"}
         The loss: cross-entropy or squared error.
     row_shape : tuple of int, optional
@@ -123,7 +123,8 @@ def from_module(
     Raises
     ------
     ValueError
-        When the module has buffers (BatchNorm with running statistics) or no parameters.
+        When the module has no parameters, or buffers (BatchNorm with running statistics), dropout, or
+        parameters that no ``reset_parameters`` initialises.
 
     """
     check_choice("target", target, ["class", "value"])

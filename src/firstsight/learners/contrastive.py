@@ -30,7 +30,7 @@ from firstsight.checks import check_flag, check_number, check_rows
 from firstsight.core import Data, Learner, Tree
 
 TRANSFORMATIONS = ("shift_x", "shift_y", "rotation", "scale_x", "scale_y", "shear")
-"""In pixels, pixels, radians, and as fractions of the image's half width."""
+"""Each moves the border of the image by its strength in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,10 @@ def loss(params: Tree, data: Data, *, operators: Tensor, config: Config) -> Tens
     """How badly views find their partners, in nats; at chance it is log(2 n_rows - 1)."""
     check_rows("X", data.X, row_shape=operators.shape[2:])
     if data.noise is None:
-        raise ValueError("the contrastive loss needs noise; found data.noise=None; wrap the tasks in with_noise")
+        raise ValueError(
+            "the contrastive loss needs noise; found data.noise=None; wrap the tasks in with_noise, "
+            "or pass adapt(..., noise=learner.noise(generator, n_rows))"
+        )
     strength = params["log_strength"].exp() if config.learned_views else config.strength
     temperature = params["log_temperature"].exp() if config.learned_views else config.temperature
     seen = views(data.X, strength * data.noise, operators.to(data.X.dtype))

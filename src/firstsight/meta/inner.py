@@ -126,7 +126,7 @@ def gradient_steps(
     everything = dict(named_leaves(params))
     moving = {name: leaf for name, leaf in everything.items() if not adapted or is_below(name, adapted)}
     frozen = {name: leaf for name, leaf in everything.items() if name not in moving}
-    rate_of = dict.fromkeys(moving, rates) if isinstance(rates, float) else dict(named_leaves(rates))
+    rate_of = dict.fromkeys(moving, rates) if isinstance(rates, int | float) else dict(named_leaves(rates))
 
     def loss_of(moving: dict[str, Tensor], frozen: dict[str, Tensor]) -> Tensor:
         return loss(replace_leaves(params, frozen | moving), support)

@@ -35,7 +35,7 @@ class Config:
     inner_lr : float
         Step length of the gradient steps, > 0.
     inner_steps : int
-        Number of inner steps; with one, Reptile is joint training.
+        Number of inner steps, >= 0; with one, theta just follows the mean gradient of the support loss.
     adapted : tuple of str
         Names of the leaves or branches that move in the inner loop; empty for all. The others
         stay where they began.

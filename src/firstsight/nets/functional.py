@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from firstsight.core import Tree
 
+_GLOBAL_GENERATOR = threading.Lock()
+_DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
 
 class Functional:
-    """``(params, X) -> output`` for any module without buffers that change.
+    """``(params, X) -> output`` for any module that is a pure function of its parameters.
 
     ``torch.func.functional_call`` swaps parameters into the module while it runs, so two threads
     must not share one; every thread works on a copy of its own. Pickles; the copies stay behind.
@@ -20,26 +23,31 @@ class Functional:
     ----------
     module : nn.Module
         Its own parameter values are never used. Modules that update buffers in ``forward``
-        (BatchNorm with running statistics) are refused, because that is no pure function.
+        (BatchNorm with running statistics) or draw random numbers (dropout) are refused.
 
     Raises
     ------
     ValueError
-        When the module has no parameters, or buffers.
+        When the module has no parameters, or buffers, or dropout, or parameters that no
+        ``reset_parameters`` initialises.
 
     """
 
     def __init__(self, module: nn.Module) -> None:
+        name = type(module).__name__
         if not list(module.parameters()):
-            raise ValueError(f"{type(module).__name__} should have parameters to learn; found none")
-        buffers = [name for name, _ in module.named_buffers()]
-        if buffers:
+            raise ValueError(f"{name} should have parameters to learn; found none")
+        if buffers := [buffer for buffer, _ in module.named_buffers()]:
             raise ValueError(
-                f"{type(module).__name__} should have no buffers; found {buffers}; use GroupNorm or "
+                f"{name} should have no buffers; found {buffers}; use GroupNorm or "
                 "LayerNorm, or BatchNorm with track_running_stats=False"
             )
-        self._module = copy.deepcopy(module).requires_grad_(False)
+        if random := [part for part, layer in module.named_modules() if isinstance(layer, _DROPOUT)]:
+            raise ValueError(f"{name} should draw no random numbers; found dropout {random}; remove it")
+        # On the meta device: shapes without numbers.
+        self._module = copy.deepcopy(module).requires_grad_(False).to("meta")
         self._local = threading.local()
+        self.init(torch.Generator())
 
     def __call__(self, params: Tree, X: Tensor) -> Tensor:
         """The module's output for parameters given as nested dicts."""
@@ -50,13 +58,25 @@ class Functional:
 
     def init(self, generator: torch.Generator) -> Tree:
         """Fresh parameters as the module's own ``reset_parameters`` draws them, as nested dicts."""
-        module = copy.deepcopy(self._module)
+        module = copy.deepcopy(self._module).to_empty(device="cpu")
+        seed = int(torch.randint(2**62, (), generator=generator))
         # The initialisers of torch draw from the global generator: it is set and put back.
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.random.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-            for part in module.modules():
-                if callable(reset := getattr(part, "reset_parameters", None)):
-                    reset()
+        with torch.no_grad(), _GLOBAL_GENERATOR:
+            before = torch.default_generator.get_state()
+            torch.default_generator.manual_seed(seed)
+            try:
+                for leaf in module.parameters():
+                    leaf.fill_(torch.nan)
+                for part in module.modules():
+                    if callable(reset := getattr(part, "reset_parameters", None)):
+                        reset()
+            finally:
+                torch.default_generator.set_state(before)
+        if left := [name for name, leaf in module.named_parameters() if bool(leaf.isnan().any())]:
+            raise ValueError(
+                f"{type(module).__name__} should initialise all its parameters; {left} belong to modules "
+                "without a reset_parameters method; add one"
+            )
         return _nested({name: leaf.detach() for name, leaf in module.named_parameters()})
 
     def __getstate__(self) -> dict[str, Any]:

@@ -72,7 +72,9 @@ def build(config: Config, X: Tensor, y: Tensor, classes: list[int] | None = None
     """
     _check_labelled(X, y)
     found = sorted(set(y.tolist()))
-    wanted = found if classes is None else list(classes)
+    if classes is not None and not (isinstance(classes, list) and all(isinstance(label, int) for label in classes)):
+        raise TypeError(f"classes={classes!r} should be a list of int, such as split_classes gives, or None")
+    wanted = found if classes is None else classes
     if len(set(wanted)) != len(wanted) or not set(wanted) <= set(found):
         raise ValueError(f"classes={wanted} should be distinct classes of y, which has {found}")
     if len(wanted) < config.n_way:
@@ -158,6 +160,8 @@ def split_classes(y: Tensor, sizes: tuple[int, int, int], *, seed: int) -> tuple
 
     """
     found = sorted(set(y.tolist()))
+    if len(sizes) != 3:
+        raise ValueError(f"sizes={sizes} should be three numbers: to meta-train, to meta-validate, to meta-test")
     for size in sizes:
         check_number("sizes", size, at_least=1, integer=True)
     if sum(sizes) > len(found):
