@@ -1,6 +1,5 @@
 """What a newcomer meets first: the import, the command line, README, examples."""
 
-import doctest
 import json
 import re
 import runpy
@@ -89,12 +88,6 @@ def test_examples_run(path, capsys):
     main = runpy.run_path(str(path))["main"]
     main(steps=30)
     assert capsys.readouterr().out
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.name)
-def test_snippets_of_the_docs_run(path):
-    results = doctest.testfile(str(path), module_relative=False)
-    assert results.failed == 0
 
 
 def test_the_demo_runs_small_resumes_and_refuses_other_settings(tmp_path):

@@ -146,6 +146,7 @@ def meta_train(
         "settings": {**dataclasses.asdict(config), "checkpoint_every": 0},  # which changes no result
         "method": described(meta),
         "tasks": described([sample, validate]),
+        "start": described(start),
         "about": _plain(about),
     }
     if path is not None:
