@@ -5,11 +5,10 @@ a step draws depends on the seed and the step alone.
 """
 
 import dataclasses
-import inspect
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,17 +16,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from firstsight import __version__
 from firstsight.core import MetaLearner, Sample, Task, Tree
-from firstsight.engine.checkpoint import CheckpointError, read_checkpoint, refuse_difference, write_checkpoint
 from firstsight.engine.config import Plan, TrainConfig
 from firstsight.engine.execute import Gradients, checked_tasks, choose_plan, map_tasks, sum_gradients
 from firstsight.engine.identity import described
+from firstsight.engine.outer import MakeOptimizer, make_outer, rate_factor, set_gradients
+from firstsight.engine.resume import Run, resume_run, save_run
 from firstsight.seeds import generator_of, seed_of
-from firstsight.trees import cast, check_branches, is_below, named_leaves, norm, replace_leaves, tree_map
+from firstsight.trees import cast, check_branches, is_below, named_leaves, replace_leaves, tree_map
 
 CHECKPOINT = "checkpoint.safetensors"
-MakeOptimizer = Callable[[list[Tensor]], torch.optim.Optimizer]
 
 
 class Info(NamedTuple):
@@ -67,17 +65,6 @@ class Step(NamedTuple):
     step: int
     theta: Tree
     info: Info
-
-
-class _Run(NamedTuple):
-    """All that the next step needs, but for the optimiser's own state."""
-
-    step: int
-    theta: Tree
-    best_theta: Tree
-    best_step: int
-    losses: list[tuple[float, float]]  # (mean query loss, gradient norm) of every step; grows in place
-    validations: list[tuple[int, float]]  # (step, mean query loss)
 
 
 def meta_train(
@@ -163,13 +150,13 @@ def meta_train(
     learned = [leaf.requires_grad_() for name, leaf in named_leaves(theta) if not is_below(name, config.frozen)]
     if not learned:
         raise ValueError("theta should have leaves to learn; found none that is not frozen")
-    optimizer = _optimizer(learned, config, make_optimizer)
+    optimizer = make_outer(learned, config, make_optimizer)
     validation = [] if validate is None else list(_validation_batches(validate, config))
     first = draw(sample, config, "train", 0)
     if path is not None and path.exists():
-        run, plan = _resume(path, theta, optimizer, about)
+        run, plan = resume_run(path, theta, optimizer, about)
     else:
-        run, plan = _Run(0, theta, _copy(theta), 0, [], []), choose_plan(meta.objective, theta, first, config)
+        run, plan = Run(0, theta, _copy(theta), 0, [], []), choose_plan(meta.objective, theta, first, config)
         _refuse_unused(sum_gradients(meta.objective, theta, first, plan)[0])
         if validation:
             try:
@@ -178,7 +165,7 @@ def meta_train(
                 raise type(error)(f"{error} (in the meta-validation tasks)") from error
         if path is not None:
             # At once, so that a run killed before its first checkpoint keeps its plan.
-            _save(path, run, plan, optimizer, about)
+            save_run(path, run, plan, optimizer, about)
     return _steps(meta, sample, config, validation, path, about, optimizer, run, plan)
 
 
@@ -190,7 +177,7 @@ def _steps(
     path: Path | None,
     about: Mapping[str, Any],
     optimizer: torch.optim.Optimizer,
-    run: _Run,
+    run: Run,
     plan: Plan,
 ) -> Iterator[Step]:
     """The loop itself."""
@@ -202,10 +189,10 @@ def _steps(
         while not _is_finished(run, config):
             tasks = draw(sample, config, "train", run.step)
             gradients, query_losses = sum_gradients(meta.objective, run.theta, tasks, plan)
-            gradient_norm = _set_gradients(run.theta, gradients, len(query_losses), config.clip_norm)
+            gradient_norm = set_gradients(run.theta, gradients, len(query_losses), config.clip_norm)
             _stop_if_not_finite(run.step, config, query_losses, gradient_norm)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * _schedule(config, run.step)
+                group["lr"] = rate * rate_factor(config, run.step)
             optimizer.step()
             run.losses.append((float(query_losses.double().mean()), gradient_norm))
             run = run._replace(step=run.step + 1)
@@ -214,13 +201,13 @@ def _steps(
             if not validation:
                 run = run._replace(best_theta=run.theta, best_step=run.step)
             if path is not None and (run.step % config.checkpoint_every == 0 or _is_finished(run, config)):
-                _save(path, run, plan, optimizer, about)
+                save_run(path, run, plan, optimizer, about)
                 saved = run.step
             yield _step_of(run, plan, has_validation=bool(validation))
     except GeneratorExit:
         # The caller has had enough: between two steps everything is whole, so nothing need be lost.
         if path is not None and run.step > saved:
-            _save(path, run, plan, optimizer, about)
+            save_run(path, run, plan, optimizer, about)
         raise
 
 
@@ -285,7 +272,7 @@ def _validation_batches(validate: Sample, config: TrainConfig) -> Iterator[Task]
         yield draw(validate, config, "validate", batch)
 
 
-def _validated(run: _Run, loss: float) -> _Run:
+def _validated(run: Run, loss: float) -> Run:
     if not math.isfinite(loss):
         raise FloatingPointError(
             f"the query loss on meta-validation is not finite after step {run.step}; "
@@ -296,12 +283,12 @@ def _validated(run: _Run, loss: float) -> _Run:
     return run._replace(best_theta=_copy(run.theta), best_step=run.step) if is_best else run
 
 
-def _is_finished(run: _Run, config: TrainConfig) -> bool:
+def _is_finished(run: Run, config: TrainConfig) -> bool:
     since_best = sum(step > run.best_step for step, _ in run.validations)
     return run.step >= config.steps or bool(config.patience and since_best >= config.patience)
 
 
-def _step_of(run: _Run, plan: Plan, *, has_validation: bool) -> Step:
+def _step_of(run: Run, plan: Plan, *, has_validation: bool) -> Step:
     loss, gradient_norm = run.losses[-1]
     validated = bool(run.validations) and run.validations[-1][0] == run.step
     info = Info(
@@ -313,53 +300,6 @@ def _step_of(run: _Run, plan: Plan, *, has_validation: bool) -> Step:
         plan=plan,
     )
     return Step(run.step, _copy(run.theta), info)
-
-
-def _optimizer(
-    parameters: list[Tensor], config: TrainConfig, make_optimizer: MakeOptimizer | None
-) -> torch.optim.Optimizer:
-    if make_optimizer is not None:
-        if not callable(make_optimizer):
-            raise TypeError(f"make_optimizer should be a function of a list of leaves; found {make_optimizer!r}")
-        optimizer = make_optimizer(parameters)
-        if not isinstance(optimizer, torch.optim.Optimizer) or isinstance(optimizer, torch.optim.LBFGS):
-            raise TypeError(
-                "make_optimizer should return a torch.optim.Optimizer that takes one gradient a step; "
-                f"found {type(optimizer).__name__}"
-            )
-    else:
-        optimizer = _named_optimizer(parameters, config)
-    for group in optimizer.param_groups:
-        group["initial_rate"] = group["lr"]
-    return optimizer
-
-
-def _named_optimizer(parameters: list[Tensor], config: TrainConfig) -> torch.optim.Optimizer:
-    kind = getattr(torch.optim, config.optimizer, None)
-    accepted = inspect.signature(kind).parameters if isinstance(kind, type) else {}
-    if kind is None or not {"lr", "weight_decay"} <= accepted.keys() or kind is torch.optim.LBFGS:
-        raise ValueError(
-            f"optimizer={config.optimizer!r} should name an optimiser of torch.optim that takes one gradient "
-            "a step, a rate and a weight decay, such as 'Adam' or 'SGD'; pass others as make_optimizer"
-        )
-    made: torch.optim.Optimizer = kind(parameters, lr=config.outer_lr, weight_decay=config.weight_decay)
-    return made
-
-
-def _schedule(config: TrainConfig, step: int) -> float:
-    """The factor on the outer rate."""
-    return 1.0 if config.schedule == "constant" else 0.5 * (1 + math.cos(math.pi * step / config.steps))
-
-
-def _set_gradients(theta: Tree, gradients: Gradients, count: int, clip_norm: float) -> float:
-    """Put the mean gradient of a batch, clipped, where the optimiser looks for it; its norm before clipping."""
-    means = {name: None if gradient is None else gradient / count for name, gradient in gradients.items()}
-    total = float(norm([mean for mean in means.values() if mean is not None]))
-    scale = clip_norm / total if 0 < clip_norm < total else 1.0
-    for name, leaf in named_leaves(theta):
-        mean = means.get(name)
-        leaf.grad = None if mean is None else mean * scale
-    return total
 
 
 def _refuse_unused(gradients: Gradients) -> None:
@@ -410,71 +350,3 @@ def _make_folder(folder: Path) -> None:
 
 def _copy(tree: Tree) -> Tree:
     return tree_map(lambda leaf: leaf.detach().clone(), tree)
-
-
-def _save(path: Path, run: _Run, plan: Plan, optimizer: torch.optim.Optimizer, about: Mapping[str, Any]) -> None:
-    state = optimizer.state_dict()
-    tensors = {f"theta.{name}": leaf for name, leaf in named_leaves(run.theta)}
-    tensors |= {f"best.{name}": leaf for name, leaf in named_leaves(run.best_theta)}
-    tensors["losses"] = torch.tensor(run.losses, dtype=torch.float64).reshape(-1, 2)
-    tensors["validations"] = torch.tensor(run.validations, dtype=torch.float64).reshape(-1, 2)
-    numbers: dict[str, Any] = {}
-    for leaf, entries in state["state"].items():
-        for name, value in entries.items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer.{leaf}.{name}"] = value
-            else:
-                numbers[f"{leaf}.{name}"] = value
-    facts = {
-        "version": __version__,
-        "torch": torch.__version__,
-        "about": about,
-        "plan": dataclasses.asdict(plan),
-        "step": run.step,
-        "best_step": run.best_step,
-        "optimizer": {"numbers": numbers, "groups": state["param_groups"], "kind": type(optimizer).__name__},
-    }
-    write_checkpoint(path, tensors, facts)
-
-
-def _resume(path: Path, theta: Tree, optimizer: torch.optim.Optimizer, about: Mapping[str, Any]) -> tuple[_Run, Plan]:
-    """The run and plan of a checkpoint; fills theta's leaves and the optimiser's state in place."""
-    tensors, facts = read_checkpoint(path)
-    if "plan" not in facts:
-        raise CheckpointError(f"{path} holds no run of meta-training; start in another folder")
-    for name in about:
-        refuse_difference(path, name, facts["about"].get(name), about[name])
-    refuse_difference(path, "optimizer", facts["optimizer"]["kind"], type(optimizer).__name__)
-    ours = [_without_rate(group) for group in optimizer.state_dict()["param_groups"]]
-    refuse_difference(path, "optimizer", [_without_rate(group) for group in facts["optimizer"]["groups"]], ours)
-    if facts["torch"] != torch.__version__:
-        warnings.warn(
-            f"{path} was made with torch {facts['torch']}, this is {torch.__version__}; "
-            "the run goes on, but may differ in the last bits from an unbroken one",
-            stacklevel=3,
-        )
-    try:
-        stored = replace_leaves(theta, _below("theta.", tensors))
-        best = replace_leaves(theta, _below("best.", tensors))
-    except ValueError as error:
-        raise CheckpointError(f"{path} belongs to another meta-learner: {error}; start in another folder") from error
-    with torch.no_grad():
-        tree_map(lambda leaf, value: leaf.copy_(value), theta, stored)
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in {**_below("optimizer.", tensors), **facts["optimizer"]["numbers"]}.items():
-        leaf, entry = name.split(".", 1)
-        state.setdefault(int(leaf), {})[entry] = value
-    optimizer.load_state_dict({"state": state, "param_groups": facts["optimizer"]["groups"]})
-    losses = [(float(loss), float(size)) for loss, size in tensors["losses"]]
-    validations = [(int(step), float(loss)) for step, loss in tensors["validations"]]
-    run = _Run(facts["step"], theta, best, facts["best_step"], losses, validations)
-    return run, Plan(**facts["plan"])
-
-
-def _without_rate(group: dict[str, Any]) -> dict[str, Any]:
-    """A parameter group but for the rate, which the schedule changes."""
-    return {name: value for name, value in group.items() if name != "lr"}
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): leaf for name, leaf in tensors.items() if name.startswith(prefix)}
