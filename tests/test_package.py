@@ -108,5 +108,5 @@ def test_the_demo_runs_small_resumes_and_refuses_other_settings(tmp_path):
     assert written == {path: path.stat().st_mtime_ns for path in checkpoints}
     other = run("-m", "firstsight", "demo", *small, "--seed", "5")
     assert other.returncode == 2
-    assert "seed=1, now it is 5; resume with the old value, or start in another folder" in other.stderr
+    assert "about.demo.seed=0, now it is 5; resume with the old value, or start in another folder" in other.stderr
     assert "Traceback" not in other.stderr

@@ -130,11 +130,11 @@ def meta_train(
             raise TypeError(f"{name} should be a function (generator, n_tasks) -> Task; found {type(tasks).__name__}")
     path = None if directory is None else Path(directory) / CHECKPOINT
     about = {
+        "about": _plain(about),  # first, as the caller's own words say best what differs
         "settings": {**dataclasses.asdict(config), "checkpoint_every": 0},  # which changes no result
         "method": described(meta),
         "tasks": described([sample, validate]),
         "start": described(start),
-        "about": _plain(about),
     }
     if path is not None:
         _make_folder(path.parent)
