@@ -24,7 +24,7 @@ def main() -> None:
     for strength in (0.2, 0.35, 0.5, 0.7, 1.0):
         for temperature in (0.3, 1.0):
             learner = contrastive.build(contrastive.Config(image_size=8, strength=strength, temperature=temperature))
-            meta = maml.build(maml.Config(inner_lr=1.0, inner_steps=3), learner)
+            meta = maml.build(demo.ADAPT, learner)
             means = []
             for split in range(12):
                 validation = episodes.split_classes(y, (5, 2, 3), seed=10_000 + split)[1]
@@ -34,7 +34,7 @@ def main() -> None:
                 places = map_tasks(
                     lambda theta, task, meta=meta: demo.embedded(theta, task, meta=meta), theta, tasks, demo.PLAN
                 )
-                means.append(float(np.mean(demo.scored(split + 1, tasks, *places)["ari"])))
+                means.append(float(np.mean(demo.scored(tasks, *places)["ari"])))
             print(f"{strength:8} {temperature:12}  {interval(means)}", flush=True)
 
 

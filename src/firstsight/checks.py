@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from firstsight.core import Data, Task
+from firstsight.core import Data, MetaLearner, Task
 
 
 def check_number(
@@ -165,6 +165,18 @@ drop or impute them
         f"{name} should be finite; found {n_nan} NaN and {int(bad.sum()) - n_nan} infinite entries, "
         f"the first at {first}; drop or impute them"
     )
+
+
+def check_meta_learner(meta: Any) -> None:
+    """Refuse what is no MetaLearner."""
+    if not isinstance(meta, MetaLearner):
+        raise TypeError(f"meta should be a MetaLearner, as maml.build(...) gives; found {type(meta).__name__}")
+
+
+def check_sample(name: str, sample: Any) -> None:
+    """Refuse what cannot be a task distribution; what it draws is for :func:`check_batch`."""
+    if not callable(sample):
+        raise TypeError(f"{name} should be a function (generator, n_tasks) -> Task; found {type(sample).__name__}")
 
 
 def check_batch(tasks: Any, n_tasks: int) -> None:

@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -54,9 +54,13 @@ START = contrastive.Config(image_size=8, strength=0.2, temperature=1.0)
 BY_HAND = contrastive.Config(image_size=8, strength=0.5, temperature=0.3)
 """As good as the best of a grid over both on meta-validation classes: see benchmarks/digits_settings.py."""
 
-OURS = "MAML, supervised"
+ADAPT = maml.Config(inner_lr=1.0, inner_steps=3)
+"""How every method adapts."""
+
+PIXELS, ON_PCA, OURS = "k-means on pixels", "k-means on PCA", "MAML, supervised"
 UNTRAINED = {"not meta-trained": START, "settings by hand": BY_HAND}
-WITHOUT_TRAINING = ("k-means on pixels", "k-means on PCA", *UNTRAINED)
+WITHOUT_TRAINING = (PIXELS, ON_PCA, *UNTRAINED)
+DRAWN = (PIXELS, OURS)
 PLAN = Plan(backend="vmap", chunk=16, threads=1)
 
 
@@ -117,16 +121,15 @@ def methods(config: Config) -> list[Method]:
         steps=config.steps, meta_batch=8, outer_lr=3e-4, validate_every=20, backend="vmap", chunk=8, threads=1
     )
     how = replace(training, outer_lr=0.1, frozen=("embedding",))
-    inner = maml.Config(inner_lr=1.0, inner_steps=3, adapted=("embedding",))
-    tuned = joint.Config(inner_lr=1.0, inner_steps=3)
+    inner = replace(ADAPT, adapted=("embedding",))
+    tuned = joint.Config(inner_lr=ADAPT.inner_lr, inner_steps=ADAPT.inner_steps)
     by_class = losses.prototype_cross_entropy
-    # The unsupervised outer loss knows a row again under views that stay as they begin: a loss that
-    # chose its own views would choose none.
-    by_view = fixed.loss
     return [
         Method("joint, unsupervised", joint.build(tuned, fixed), training, False),
         Method("joint, supervised", joint.build(tuned, fixed, losses.on_query(by_class, fixed)), training, True),
-        Method("MAML, unsupervised", maml.build(inner, learned, by_view), how, False),
+        # Outside, a row is known again under views that stay as they begin: a loss that chose its own
+        # views would choose none.
+        Method("MAML, unsupervised", maml.build(inner, learned, fixed.loss), how, False),
         Method(OURS, maml.build(inner, learned, losses.on_query(by_class, learned)), how, True),
     ]
 
@@ -136,6 +139,7 @@ def row_names(config: Config) -> list[str]:
     return [*WITHOUT_TRAINING, *(method.name for method in methods(config))]
 
 
+@cache
 def digits() -> tuple[Tensor, Tensor]:
     """Images of shape (1797, 64) from 0 to 1, and their classes of shape (1797,)."""
     data = load_digits()
@@ -155,46 +159,53 @@ def tasks_of(classes: list[int], config: Config, *, supervised: bool = True, n_w
 def run_split(split: int, name: str, config: Config, out: Path) -> dict[str, Any]:
     """One row of the table on one split: scores of every meta-test task, and what the picture needs."""
     with torch_threads(1):
-        _, y = digits()
+        X, y = digits()
         seed = seed_of(config.seed, "split", split) % 2**31
         training, validation, unseen = episodes.split_classes(y, (5, 2, 3), seed=seed)
         noise = contrastive.build(START).noise
         test = with_noise(tasks_of(unseen, config), noise)(generator_of(seed, "test"), config.test_tasks)
-        if name == "k-means on pixels":
-            return scored(split, test, test.support.X, test.query.X)
-        if name == "k-means on PCA":
-            X = digits()[0][torch.isin(y, torch.tensor(training))].numpy()
+        facts: dict[str, Any] = {}
+        if name == PIXELS:
+            support, query = test.support.X, test.query.X
+        elif name == ON_PCA:
             validate = tasks_of(validation, config, n_way=2)(generator_of(seed, "validate"), 20)
-            rows = []
-            for n_components in PCA_COMPONENTS:
-                basis = torch.as_tensor(PCA(n_components).fit(X).components_.T, dtype=torch.float32)
-                chosen = scored(split, validate, validate.support.X @ basis, validate.query.X @ basis)
-                row = scored(split, test, test.support.X @ basis, test.query.X @ basis)
-                rows.append({**row, "components": n_components, "validation": float(np.mean(chosen["ari"]))})
-            return max(rows, key=lambda row: float(row["validation"]))
-        if name in UNTRAINED:
-            meta = maml.build(maml.Config(inner_lr=1.0, inner_steps=3), contrastive.build(UNTRAINED[name]))
-            theta = meta.init(generator_of(seed))
+            basis, facts = best_basis(X[torch.isin(y, torch.tensor(training))], validate)
+            support, query = test.support.X @ basis, test.query.X @ basis
         else:
-            method = next(method for method in methods(config) if method.name == name)
-            meta = method.meta
-            folder = out / f"split-{split}" / name.replace(", ", "-")
-            steps = meta_train(
-                meta,
-                with_noise(tasks_of(training, config, supervised=method.supervised), noise),
-                replace(method.training, seed=seed),
-                validate=with_noise(tasks_of(validation, config, supervised=method.supervised, n_way=2), noise),
-                directory=folder,
-                about={"demo": asdict(replace(config, workers=0)), "split": split, "method": name},
-            )
-            theta = last(steps).info.best_theta
-        support, query = map_tasks(partial(embedded, meta=meta), theta, test, PLAN)
-        row = scored(split, test, support, query)
-        if "log_strength" in theta:
-            names = (*contrastive.TRANSFORMATIONS, "temperature")
-            values = torch.cat([theta["log_strength"], theta["log_temperature"][None]]).exp().tolist()
-            row["learned"] = dict(zip(names, values, strict=True))
+            if name in UNTRAINED:
+                meta = maml.build(ADAPT, contrastive.build(UNTRAINED[name]))
+                theta = meta.init(generator_of(seed))
+            else:
+                method = next(method for method in methods(config) if method.name == name)
+                meta = method.meta
+                steps = meta_train(
+                    meta,
+                    with_noise(tasks_of(training, config, supervised=method.supervised), noise),
+                    replace(method.training, seed=seed),
+                    validate=with_noise(tasks_of(validation, config, supervised=method.supervised, n_way=2), noise),
+                    directory=out / f"split-{split}" / name.replace(", ", "-"),
+                    about={"demo": asdict(replace(config, workers=0)), "split": split, "method": name},
+                )
+                theta = last(steps).info.best_theta
+            support, query = map_tasks(partial(embedded, meta=meta), theta, test, PLAN)
+            if "log_strength" in theta:
+                names = (*contrastive.TRANSFORMATIONS, "temperature")
+                values = torch.cat([theta["log_strength"], theta["log_temperature"][None]]).exp().tolist()
+                facts = {"learned": dict(zip(names, values, strict=True))}
+        row = {"split": split, **scored(test, support, query), **facts}
+        if name not in DRAWN:
+            del row["picture"]
         return row
+
+
+def best_basis(X: Tensor, validate: Task) -> tuple[Tensor, dict[str, Any]]:
+    """The principal components of ``X`` whose number clusters the meta-validation tasks best, and the choice."""
+    choices = []
+    for n_components in PCA_COMPONENTS:
+        basis = torch.as_tensor(PCA(n_components).fit(X.numpy()).components_.T, dtype=torch.float32)
+        reached = float(np.mean(scored(validate, validate.support.X @ basis, validate.query.X @ basis)["ari"]))
+        choices.append((basis, {"components": n_components, "validation": reached}))
+    return max(choices, key=lambda choice: float(choice[1]["validation"]))
 
 
 def embedded(theta: Tree, task: Task, *, meta: MetaLearner) -> tuple[Tensor, Tensor]:
@@ -203,9 +214,9 @@ def embedded(theta: Tree, task: Task, *, meta: MetaLearner) -> tuple[Tensor, Ten
     return meta.predict(theta, state, task.support.X), meta.predict(theta, state, task.query.X)
 
 
-def scored(split: int, tasks: Task, support: Tensor, query: Tensor) -> dict[str, Any]:
+def scored(tasks: Task, support: Tensor, query: Tensor) -> dict[str, Any]:
     """Adjusted Rand index and matched accuracy of k-means on every task, told the number of classes."""
-    row: dict[str, Any] = {"split": split, "ari": [], "accuracy": []}
+    row: dict[str, Any] = {"ari": [], "accuracy": []}
     found = []
     assert tasks.query.y is not None
     for task, (seen, new, truth) in enumerate(zip(support, query, tasks.query.y, strict=True)):
@@ -278,7 +289,7 @@ def as_text(table: dict[str, dict[str, Any]], config: Config) -> str:
         f"{'':22}{'adjusted Rand index':22}{'matched accuracy':22}{'minus k-means':24}{'minus k-means on PCA':24}",
     ]
     for name, entry in table.items():
-        differences = [entry["ari minus"].get(rival, "") for rival in WITHOUT_TRAINING[:2]]
+        differences = [entry["ari minus"].get(rival, "") for rival in (PIXELS, ON_PCA)]
         cells = [f"{entry['ari']!s:22}{entry['accuracy']!s:22}", *(f"{difference!s:24}" for difference in differences)]
         lines.append(f"{name:22}{''.join(cells)}".rstrip())
     lines += ["", "What meta-training added to the adjusted Rand index:"]
@@ -327,15 +338,12 @@ def run(
     rows = {name: sorted(rows[name], key=lambda row: int(row["split"])) for name in row_names(config)}
     table = summarised(rows)
     print(as_text(table, config))
-    pictures = {name: [row.pop("picture") for row in found] for name, found in rows.items()}
+    pictures = {name: [row.pop("picture") for row in rows[name]] for name in DRAWN}
     before, after = (
         {part: np.concatenate([picture[part] for picture in pictures[name]]) for part in pictures[name][0]}
-        for name in ("k-means on pixels", OURS)
+        for name in DRAWN
     )
-    gains = [
-        np.subtract(ours["ari"], theirs["ari"])
-        for ours, theirs in zip(rows[OURS], rows["k-means on pixels"], strict=True)
-    ]
+    gains = [np.subtract(ours["ari"], theirs["ari"]) for ours, theirs in zip(rows[OURS], rows[PIXELS], strict=True)]
     save_demo(
         out / "picture.png",
         before=before,

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from firstsight.checks import check_finite, check_number, check_rows
+from firstsight.checks import check_finite, check_meta_learner, check_number, check_rows, check_sample
 from firstsight.core import Data, MetaLearner, Sample, Tree
 from firstsight.engine.config import Plan
 from firstsight.engine.execute import checked_tasks, map_tasks
@@ -161,10 +161,8 @@ def meta_test(
     check_number("n_tasks", n_tasks, at_least=1, integer=True)
     check_number("seed", seed, at_least=0, integer=True)
     check_number("batch", batch, at_least=1, integer=True)
-    if not isinstance(meta, MetaLearner):
-        raise TypeError(f"meta should be a MetaLearner, as maml.build(...) gives; found {type(meta).__name__}")
-    if not callable(sample):
-        raise TypeError(f"sample should be a function (generator, n_tasks) -> Task; found {type(sample).__name__}")
+    check_meta_learner(meta)
+    check_sample("sample", sample)
     metrics = dict(metrics or {})
     if taken := {"task", "query_loss"} & metrics.keys():
         raise ValueError(f"metrics should not be named {sorted(taken)}, which every row has already; rename them")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from firstsight.checks import check_meta_learner, check_sample
 from firstsight.core import MetaLearner, Sample, Task, Tree
 from firstsight.engine.config import Plan, TrainConfig
 from firstsight.engine.execute import Gradients, checked_tasks, choose_plan, map_tasks, sum_gradients
@@ -121,13 +122,12 @@ def meta_train(
         When the checkpoint is damaged or belongs to other settings.
 
     """
-    if not isinstance(meta, MetaLearner):
-        raise TypeError(f"meta should be a MetaLearner, as maml.build(...) gives; found {type(meta).__name__}")
+    check_meta_learner(meta)
     if not isinstance(config, TrainConfig):
         raise TypeError(f"config should be a TrainConfig; found {type(config).__name__}")
-    for name, tasks in (("sample", sample), ("validate", validate)):
-        if tasks is not None and not callable(tasks):
-            raise TypeError(f"{name} should be a function (generator, n_tasks) -> Task; found {type(tasks).__name__}")
+    check_sample("sample", sample)
+    if validate is not None:
+        check_sample("validate", validate)
     path = None if directory is None else Path(directory) / CHECKPOINT
     about = {
         "about": _plain(about),  # first, as the caller's own words say best what differs
