@@ -16,7 +16,7 @@ from torch import Tensor
 
 from firstsight.checks import check_number
 from firstsight.core import Data, Learner, Loss, MetaLearner, Task, Tree
-from firstsight.meta.inner import gradient_steps, predict
+from firstsight.meta.inner import gradient_steps, predict, settled
 
 
 # 1. Settings: frozen, keyword-only, each with its unit and range, each checked.
@@ -42,17 +42,25 @@ class Config:
 
 
 # 2. Pure functions of theta, for one task. The learner is handed in: a meta-learner imports none.
-def adapt(theta: Tree, support: Data, *, learner: Learner, config: Config, steps: int) -> Tree:
-    """The learner's parameters after ``steps`` inner steps from theta."""
-    return gradient_steps(theta, support, loss=learner.loss, rates=config.inner_lr, n_steps=steps, first_order=False)
+def step(params: Tree, support: Data, *, learner: Learner, config: Config) -> Tree:
+    """The learner's parameters after one inner step."""
+    return gradient_steps(params, support, loss=learner.loss, rates=config.inner_lr, n_steps=1, first_order=False)
+
+
+def adapt(theta: Tree, support: Data, *, learner: Learner, config: Config) -> Tree:
+    """The learner's parameters after the inner steps from theta, with the statistics it keeps of the support."""
+    params = theta
+    for _ in range(config.inner_steps):
+        params = step(params, support, learner=learner, config=config)
+    return settled(params, support, learner=learner)
 
 
 def objective(theta: Tree, task: Task, *, learner: Learner, outer_loss: Loss, config: Config) -> tuple[Tensor, Tensor]:
     """The mean query loss over the inner steps to differentiate, and that after the last one to report."""
-    state, losses = theta, []
+    params, losses = theta, []
     for _ in range(config.inner_steps):
-        state = adapt(state, task.support, learner=learner, config=config, steps=1)
-        losses.append(outer_loss(state, task.query))
+        params = step(params, task.support, learner=learner, config=config)
+        losses.append(outer_loss(settled(params, task.support, learner=learner), task.query))
     return torch.stack(losses).mean(), losses[-1].detach()
 
 
@@ -61,7 +69,7 @@ def build(config: Config, learner: Learner, outer_loss: Loss | None = None) -> M
     """MAML with multi-step loss over this learner; by default with its own, unsupervised loss outside too."""
     return MetaLearner(
         init=learner.init,
-        adapt=partial(adapt, learner=learner, config=config, steps=config.inner_steps),
+        adapt=partial(adapt, learner=learner, config=config),
         predict=partial(predict, learner=learner),
         objective=partial(objective, learner=learner, outer_loss=outer_loss or learner.loss, config=config),
     )

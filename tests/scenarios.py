@@ -15,7 +15,7 @@ import torch
 
 from firstsight import catalogue, losses
 from firstsight.core import Learner, MetaLearner, Sample, Task
-from firstsight.tasks import episodes, mixtures, sinusoids
+from firstsight.tasks import episodes, mixtures, sinusoids, tables
 from firstsight.tasks.noise import with_noise
 
 
@@ -80,6 +80,14 @@ LEARNERS = {
         {"n_features": 1, "n_outputs": 4, "body": "conv", "image_size": 8, "n_filters": 8},
         IMAGES,
     ),
+    **{
+        f"classifier normalised by {norm}": LearnerScenario(
+            catalogue.LEARNERS["classifier"],
+            {"n_outputs": 4, "body": "conv", "image_size": 8, "n_filters": 8, "norm": norm, "downsample": "stride"},
+            IMAGES,
+        )
+        for norm in ("support", "query")
+    },
     "contrastive": LearnerScenario(
         catalogue.LEARNERS["contrastive"], {"image_size": 4, "strength": 0.3, "learned_views": True}, PIXELS
     ),
@@ -115,7 +123,20 @@ META_LEARNERS: dict[str, tuple[catalogue.Entry, dict[str, Any]]] = {
     "joint": (catalogue.META_LEARNERS["joint"], {"inner_lr": 0.05}),
 }
 
+
+def _tables() -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        3.0 * torch.randn(1, 3, generator=generator) + torch.randn(n_rows, 3, generator=generator)
+        for n_rows in (12, 30, 200)
+    ]
+
+
 TASKS: dict[str, Sample] = {
+    **{
+        f"tables scaled by {scale}": tables.build(tables.Config(n_support=5, n_query=7, scale=scale), _tables())
+        for scale in ("family", "task", "none")
+    },
     "episodes": EPISODES,
     "mixtures": mixtures.build(
         mixtures.Config(

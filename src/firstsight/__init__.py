@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from firstsight.core import Data, Learner, MetaLearner, Sample, Task
     from firstsight.engine.config import Plan, TrainConfig
     from firstsight.engine.evaluate import Interval, adapt, interval, meta_test, paired, predict
-    from firstsight.engine.train import draw, last, meta_train
+    from firstsight.engine.train import Step, draw, last, meta_train
     from firstsight.tasks.noise import with_noise
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
@@ -23,7 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "core": ["Data", "Learner", "MetaLearner", "Sample", "Task"],
         "engine.config": ["Plan", "TrainConfig"],
         "engine.evaluate": ["Interval", "adapt", "interval", "meta_test", "paired", "predict"],
-        "engine.train": ["draw", "last", "meta_train"],
+        "engine.train": ["Step", "draw", "last", "meta_train"],
         "tasks.noise": ["with_noise"],
     },
 )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from firstsight.learners import autoencoder, classifier, contrastive, kmeans
 from firstsight.meta import joint, maml, meta_sgd, reptile
-from firstsight.tasks import episodes, mixtures, sinusoids
+from firstsight.tasks import episodes, mixtures, sinusoids, tables
 
 
 class Entry(NamedTuple):
@@ -21,23 +21,31 @@ class Entry(NamedTuple):
         Frozen dataclass with the settings.
     build : callable
         Learners: ``(config) -> Learner``; meta-learners: ``(config, learner, outer_loss=None) ->
-        MetaLearner``; task distributions: ``(config) -> Sample``, or ``(config, X, y, classes=None)
-        -> Sample`` where they draw from data.
+        MetaLearner``; task distributions: ``(config) -> Sample``, or ``(config, data...) -> Sample``
+        where they draw from data.
     summary : str
         One line.
+    gives : str
+        Of a learner: what ``predict`` gives for a row: ``clusters`` (scores, whose argmax is the cluster),
+        ``classes`` (likewise) or ``codes``.
 
     """
 
     config: type
     build: Callable[..., Any]
     summary: str
+    gives: str = ""
 
 
 LEARNERS = {
-    "autoencoder": Entry(autoencoder.Config, autoencoder.build, "rows as short codes, plain or denoising"),
-    "classifier": Entry(classifier.Config, classifier.build, "supervised net: linear, MLP, conv, or any module"),
-    "contrastive": Entry(contrastive.Config, contrastive.build, "embedding of small images that knows a row again"),
-    "kmeans": Entry(kmeans.Config, kmeans.build, "centroids, with a learned prior on where they lie"),
+    "autoencoder": Entry(autoencoder.Config, autoencoder.build, "rows as short codes, plain or denoising", "codes"),
+    "classifier": Entry(
+        classifier.Config, classifier.build, "supervised net: linear, MLP, conv, or any module", "classes"
+    ),
+    "contrastive": Entry(
+        contrastive.Config, contrastive.build, "embedding of small images that knows a row again", "codes"
+    ),
+    "kmeans": Entry(kmeans.Config, kmeans.build, "centroids, with a learned prior on where they lie", "clusters"),
 }
 
 META_LEARNERS = {
@@ -51,4 +59,5 @@ TASKS = {
     "episodes": Entry(episodes.Config, episodes.build, "N-way K-shot episodes from a labelled array"),
     "mixtures": Entry(mixtures.Config, mixtures.build, "Gaussian mixtures whose centres may be shared"),
     "sinusoids": Entry(sinusoids.Config, sinusoids.build, "the regression tasks of the MAML paper"),
+    "tables": Entry(tables.Config, tables.build, "a family of tables: each is a task, of which some rows are seen"),
 }

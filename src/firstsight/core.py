@@ -68,6 +68,22 @@ Loss: TypeAlias = Callable[[Tree, Data], Tensor]
 """``(params, data) -> Tensor of shape ()``, a mean over the rows of ``data``."""
 
 
+class Settled(NamedTuple):
+    """The parameters of one task with what its support tells beside them.
+
+    Parameters
+    ----------
+    params : Tree
+        Of the learner.
+    statistics : Tree
+        Computed from the support, never learned: the mean and variance of every normalised layer.
+
+    """
+
+    params: Tree
+    statistics: Tree
+
+
 class Learner(NamedTuple):
     """An inner model: pure functions of its parameters, for one task.
 
@@ -86,6 +102,13 @@ class Learner(NamedTuple):
         ``prior`` is a tree shaped like ``params``, or None.
     noise : callable, optional
         ``(generator, n_rows) -> Tensor of shape (n_rows, n_draws, ...)``, for ``Data.noise``.
+    settle : callable, optional
+        ``(params, support) -> Settled``: what the support tells beside the parameters, such as the
+        statistics of normalisation. Meta-learners call it once, after the inner loop; ``loss`` and
+        ``predict`` take its result in place of the parameters.
+    start : callable, optional
+        ``(generator, data) -> params``: a start that looks at the rows, as classical algorithms have
+        (k-means++). Not differentiated, not mapped over tasks.
 
     """
 
@@ -94,6 +117,8 @@ class Learner(NamedTuple):
     predict: Callable[[Tree, Tensor], Tensor]
     refine: Callable[[Tree, Data, Tree | None], Tree] | None = None
     noise: Callable[[torch.Generator, int], Tensor] | None = None
+    settle: Callable[[Tree, Data], Settled] | None = None
+    start: Callable[[torch.Generator, Data], Tree] | None = None
 
 
 class MetaLearner(NamedTuple):

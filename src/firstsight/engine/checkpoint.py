@@ -112,7 +112,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            # Cloned into memory of torch's alignment, on which the last bit of a convolution depends.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, UnicodeDecodeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is truncated or damaged ({error}); {cure}") from error
     if "facts" not in metadata or "sha256" not in metadata:

@@ -94,3 +94,31 @@ def _without_rate(group: dict[str, Any]) -> dict[str, Any]:
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): leaf for name, leaf in tensors.items() if name.startswith(prefix)}
+
+
+def read_theta(path: Path, theta: Tree) -> Tree:
+    """The best theta that a run of meta-training has found so far.
+
+    Parameters
+    ----------
+    path : Path
+        Of the run's checkpoint.
+    theta : Tree
+        Any theta of the same meta-learner, as its ``init`` gives it; tells the shape.
+
+    Returns
+    -------
+    Tree
+        Shaped like ``theta``.
+
+    Raises
+    ------
+    FileNotFoundError, CheckpointError
+        When there is no whole checkpoint of this meta-learner.
+
+    """
+    tensors, _ = read_checkpoint(path)
+    best = {name: tensors[f"best.{name}"] for name, _ in named_leaves(theta) if f"best.{name}" in tensors}
+    if wrong := [name for name, leaf in named_leaves(theta) if name not in best or best[name].shape != leaf.shape]:
+        raise CheckpointError(f"{path} should hold {wrong} of this meta-learner's shape; it belongs to another")
+    return replace_leaves(theta, best)

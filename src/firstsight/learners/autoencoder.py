@@ -74,13 +74,15 @@ def loss(params: Tree, data: Data, *, encode: Functional, decode: Functional, co
             )
         X = (X[:, None, :] + config.corruption * data.noise).flatten(0, 1)
         target = data.X[:, None, :].expand(-1, data.noise.shape[1], -1).flatten(0, 1)
-    return ((decode(params["decoder"], encode(params["encoder"], X)) - target) ** 2).mean()
+    rebuilt: Tensor = decode(params["decoder"], encode(params["encoder"], X))
+    return ((rebuilt - target) ** 2).mean()
 
 
 def predict(params: Tree, X: Tensor, *, encode: Functional, n_features: int) -> Tensor:
     """The code of every row, of shape (n_rows, n_code)."""
     check_rows("X", X, row_shape=(n_features,))
-    return encode(params["encoder"], X)
+    codes: Tensor = encode(params["encoder"], X)
+    return codes
 
 
 def noise(generator: torch.Generator, n_rows: int, *, config: Config) -> Tensor:

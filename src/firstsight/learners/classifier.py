@@ -7,9 +7,14 @@ The loss is the mean cross-entropy for classes, or the mean squared error for va
 The parameters are ``{"body": ..., "head": ...}``, so that a meta-learner may adapt the head alone
 (ANIL, Raghu et al. 2019, arXiv:1909.09157). The 40-40 net for sinusoids and the four convolutional
 blocks are those of MAML (Finn et al. 2017, arXiv:1703.03400), but for what ``nets/conv.py`` says.
+
+Batch normalisation (``norm="support"``) takes its statistics from the support, in the inner loop and on
+the query alike, which is inductive: a query row is judged alone. ``norm="query"`` takes those of the rows
+at hand, as the published MAML does; that is transductive, for the rows of a query tell each other their
+classes' balance, and its figures belong in a row of their own.
 """
 
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -18,9 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from firstsight.checks import check_choice, check_number, check_rows, check_widths
-from firstsight.core import Data, Learner, Tree
+from firstsight.core import Data, Learner, Settled, Tree
 from firstsight.losses import cross_entropy, squared_error
-from firstsight.nets.conv import conv, conv_features
+from firstsight.nets.conv import DOWNSAMPLES, Conv
 from firstsight.nets.functional import Functional
 from firstsight.nets.mlp import ACTIVATIONS, mlp
 
@@ -47,6 +52,11 @@ class Config:
         Height and width in pixels, for ``conv``.
     n_filters : int
         Channels of every block of ``conv``.
+    norm : {"image", "support", "query"}
+        Of ``conv``: over each image alone; over a batch, by the statistics of the support (inductive); or
+        over a batch, by those of the rows at hand (transductive).
+    downsample : {"pool", "stride"}
+        Of ``conv``: 2x2 max pooling, or strided convolutions, four times cheaper.
 
     """
 
@@ -58,6 +68,8 @@ class Config:
     activation: Literal["relu", "tanh", "gelu"] = "relu"
     image_size: int = 28
     n_filters: int = 64
+    norm: Literal["image", "support", "query"] = "image"
+    downsample: Literal["pool", "stride"] = "pool"
 
     def __post_init__(self) -> None:
         check_number("n_features", self.n_features, at_least=1, integer=True)
@@ -68,11 +80,34 @@ class Config:
         check_choice("activation", self.activation, list(ACTIVATIONS))
         check_number("image_size", self.image_size, at_least=1, integer=True)
         check_number("n_filters", self.n_filters, at_least=1, integer=True)
+        check_choice("norm", self.norm, ["image", "support", "query"])
+        check_choice("downsample", self.downsample, DOWNSAMPLES)
         if self.body == "mlp" and not self.hidden:
             raise ValueError("hidden=() should name at least one layer; use body='linear' for none")
 
 
-def loss(params: Tree, data: Data, *, net: Functional, row_shape: tuple[int, ...] | None, target: str) -> Tensor:
+Outputs = Callable[[Tree, Tensor], Tensor]
+"""``(params, X) -> Tensor of shape (n_rows, n_outputs)``."""
+
+
+class Net(nn.Module):
+    """A body and a linear head; gives the outputs and the statistics of normalisation, if any."""
+
+    def __init__(self, body: nn.Module, width: int, n_outputs: int) -> None:
+        super().__init__()
+        self.body = body
+        self.head = nn.Linear(width, n_outputs)
+
+    def forward(self, X: Tensor, statistics: Tree = None) -> tuple[Tensor, Tree]:
+        """Outputs of shape (n_rows, n_outputs), normalised by ``statistics`` or, without, by those of X."""
+        if isinstance(self.body, Conv):
+            features, statistics = self.body(X, statistics)
+        else:
+            features = self.body(X)
+        return self.head(features), statistics
+
+
+def loss(params: Tree, data: Data, *, net: Outputs, row_shape: tuple[int, ...] | None, target: str) -> Tensor:
     """Mean cross-entropy in nats, or mean squared error in squared units of ``data.y``."""
     if data.y is None:
         raise ValueError("a supervised learner needs truth; found data.y=None; use tasks with y")
@@ -82,10 +117,15 @@ def loss(params: Tree, data: Data, *, net: Functional, row_shape: tuple[int, ...
     return squared_error(output, data.y)
 
 
-def predict(params: Tree, X: Tensor, *, net: Functional, row_shape: tuple[int, ...] | None) -> Tensor:
+def predict(params: Tree, X: Tensor, *, net: Outputs, row_shape: tuple[int, ...] | None) -> Tensor:
     """Scores or values of shape (n_rows, n_outputs)."""
     check_rows("X", X, row_shape=row_shape)
     return net(params, X)
+
+
+def settle(params: Tree, support: Data, *, net: Functional) -> Settled:
+    """The parameters with the statistics of every normalised layer over the support."""
+    return Settled(params, net(params, support.X)[1])
 
 
 def build(config: Config) -> Learner:
@@ -96,14 +136,24 @@ def build(config: Config) -> Learner:
     with torch.device("meta"):  # draws nothing from the global generator
         if config.body == "conv":
             row_shape = (config.n_features, config.image_size, config.image_size)
-            body = conv(n_channels=config.n_features, image_size=config.image_size, n_filters=config.n_filters)
-            width = conv_features(image_size=config.image_size, n_filters=config.n_filters)
+            body = Conv(
+                n_channels=config.n_features,
+                image_size=config.image_size,
+                n_filters=config.n_filters,
+                norm="image" if config.norm == "image" else "batch",
+                downsample=config.downsample,
+            )
+            width = body.n_features
         elif config.body == "mlp":
             layers = mlp((config.n_features, *config.hidden), activation=config.activation)
             body = nn.Sequential(*layers, ACTIVATIONS[config.activation]())
             width = config.hidden[-1]
-        module = nn.Sequential(OrderedDict(body=body, head=nn.Linear(width, config.n_outputs)))
-    return from_module(module, target=config.target, row_shape=row_shape)
+        module = Net(body, width, config.n_outputs)
+    net = Functional(module)
+    learner = _learner(net.init, partial(_outputs, net=net), config.target, row_shape)
+    if config.body == "conv" and config.norm == "support":
+        learner = learner._replace(settle=partial(settle, net=net))
+    return learner
 
 
 def from_module(
@@ -129,8 +179,20 @@ def from_module(
     """
     check_choice("target", target, ["class", "value"])
     net = Functional(module)
+    return _learner(net.init, net, target, row_shape)
+
+
+def _learner(
+    init: Callable[[torch.Generator], Tree], net: Outputs, target: str, row_shape: tuple[int, ...] | None
+) -> Learner:
     return Learner(
-        init=net.init,
+        init=init,
         loss=partial(loss, net=net, row_shape=row_shape, target=target),
         predict=partial(predict, net=net, row_shape=row_shape),
     )
+
+
+def _outputs(params: Tree, X: Tensor, *, net: Functional) -> Tensor:
+    weights, statistics = params if isinstance(params, Settled) else (params, None)
+    outputs: Tensor = net(weights, X, statistics)[0]
+    return outputs

@@ -21,6 +21,7 @@ Differs from the textbook: the step is written ``trust * mean + (1 - trust) * c0
 extreme lambda. A cluster without rows goes to c0, or stays where it was when there is no prior.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -74,6 +75,42 @@ def init(generator: torch.Generator, *, config: Config) -> Tree:
     if not config.prior:
         return {"centroids": centroids}
     return {"centroids": centroids, "log_lambda": torch.tensor(config.prior_rows).log()}
+
+
+def start(generator: torch.Generator, data: Data, *, config: Config) -> Tree:
+    """Centroids by k-means++ (Arthur and Vassilvitskii 2007): rows far from those already chosen.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+        Of the choice.
+    data : Data
+        At least ``n_clusters`` rows.
+    config : Config
+        Settings.
+
+    Returns
+    -------
+    dict
+        As ``init`` gives.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer rows than clusters.
+
+    """
+    check_rows("X", data.X, row_shape=(config.n_features,), at_least=config.n_clusters)
+    centroids = data.X[torch.randint(len(data.X), (1,), generator=generator)]
+    while len(centroids) < config.n_clusters:
+        squared = squared_distances(data.X, centroids).min(1).values
+        # Where every row is a centroid already, any row will do.
+        weights = squared if bool(squared.any()) else torch.ones_like(squared)
+        # Of a few candidates the one that leaves least, as scikit-learn does.
+        candidates = torch.multinomial(weights, 2 + int(math.log(config.n_clusters)), True, generator=generator)
+        left = torch.minimum(squared_distances(data.X, data.X[candidates]), squared[:, None]).sum(0)
+        centroids = torch.cat([centroids, data.X[candidates[left.argmin()]][None]])
+    return {**init(generator, config=config), "centroids": centroids}
 
 
 def squared_distances(X: Tensor, centroids: Tensor) -> Tensor:
@@ -146,4 +183,5 @@ def build(config: Config) -> Learner:
         loss=partial(loss, temperature=config.temperature),
         predict=predict,
         refine=refine,
+        start=partial(start, config=config),
     )

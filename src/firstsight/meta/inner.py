@@ -139,6 +139,11 @@ def gradient_steps(
     return replace_leaves(params, frozen | moving)
 
 
+def settled(params: Tree, support: Data, *, learner: Learner) -> Tree:
+    """The state of a task: the parameters after the inner loop, with the statistics that the learner keeps."""
+    return params if learner.settle is None else learner.settle(params, support)
+
+
 def predict(theta: Tree, state: Tree, X: Tensor, *, learner: Learner) -> Tensor:
     """The predictions of the learner whose parameters are the state."""
     return learner.predict(state, X)

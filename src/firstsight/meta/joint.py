@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from firstsight.core import Data, Learner, Loss, MetaLearner, Task, Tree
-from firstsight.meta.inner import check_learner, check_settings, fit, predict
+from firstsight.meta.inner import check_learner, check_settings, fit, predict, settled
 from firstsight.trees import detach, join_rows
 
 
@@ -46,7 +46,7 @@ class Config:
 
 def adapt(theta: Tree, support: Data, *, learner: Learner, config: Config) -> Tree:
     """The joint parameters after fine-tuning on the support."""
-    return fit(theta, support, learner=learner, config=config)
+    return settled(fit(theta, support, learner=learner, config=config), support, learner=learner)
 
 
 def objective(theta: Tree, task: Task, *, learner: Learner, outer_loss: Loss, config: Config) -> tuple[Tensor, Tensor]:

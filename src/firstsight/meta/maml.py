@@ -18,7 +18,7 @@ from typing import Literal
 
 from firstsight.checks import check_flag
 from firstsight.core import Data, Learner, Loss, MetaLearner, Tree
-from firstsight.meta.inner import check_learner, check_settings, fit, predict, query_objective
+from firstsight.meta.inner import check_learner, check_settings, fit, predict, query_objective, settled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,8 @@ class Config:
 
 def adapt(theta: Tree, support: Data, *, learner: Learner, config: Config) -> Tree:
     """The learner's parameters after the inner loop, differentiable in theta."""
-    return fit(theta, support, learner=learner, config=config, first_order=config.first_order)
+    params = fit(theta, support, learner=learner, config=config, first_order=config.first_order)
+    return settled(params, support, learner=learner)
 
 
 def build(config: Config, learner: Learner, outer_loss: Loss | None = None) -> MetaLearner:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from firstsight.checks import check_choice, check_flag, check_number
 from firstsight.core import Data, Learner, Loss, MetaLearner, Tree
-from firstsight.meta.inner import gradient_steps, predict, query_objective
+from firstsight.meta.inner import gradient_steps, predict, query_objective, settled
 from firstsight.trees import tree_map
 
 
@@ -62,7 +62,7 @@ def init(generator: torch.Generator, *, learner: Learner, config: Config) -> Tre
 
 def adapt(theta: Tree, support: Data, *, learner: Learner, config: Config) -> Tree:
     """The learner's parameters after the inner steps, differentiable in params and rates."""
-    return gradient_steps(
+    params = gradient_steps(
         theta["params"],
         support,
         loss=learner.loss,
@@ -70,6 +70,7 @@ def adapt(theta: Tree, support: Data, *, learner: Learner, config: Config) -> Tr
         n_steps=config.inner_steps,
         first_order=config.first_order,
     )
+    return settled(params, support, learner=learner)
 
 
 def build(config: Config, learner: Learner, outer_loss: Loss | None = None) -> MetaLearner:

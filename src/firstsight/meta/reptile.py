@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from firstsight.core import Data, Learner, Loss, MetaLearner, Task, Tree
-from firstsight.meta.inner import check_learner, check_settings, fit, predict
+from firstsight.meta.inner import check_learner, check_settings, fit, predict, settled
 from firstsight.trees import detach, squared_distance
 
 
@@ -53,15 +53,15 @@ class Config:
 
 def adapt(theta: Tree, support: Data, *, learner: Learner, config: Config) -> Tree:
     """The learner's parameters after the inner loop."""
-    return fit(theta, support, learner=learner, config=config)
+    return settled(fit(theta, support, learner=learner, config=config), support, learner=learner)
 
 
 def objective(theta: Tree, task: Task, *, learner: Learner, outer_loss: Loss, config: Config) -> tuple[Tensor, Tensor]:
     """Half the squared distance of theta to the adapted parameters, and the query loss to report."""
     with torch.no_grad():
-        state = detach(adapt(detach(theta), task.support, learner=learner, config=config))
-        query_loss = outer_loss(state, task.query)
-    return 0.5 * squared_distance(theta, state), query_loss
+        params = detach(fit(detach(theta), task.support, learner=learner, config=config))
+        query_loss = outer_loss(settled(params, task.support, learner=learner), task.query)
+    return 0.5 * squared_distance(theta, params), query_loss
 
 
 def build(config: Config, learner: Learner, outer_loss: Loss | None = None) -> MetaLearner:

@@ -14,7 +14,7 @@ _DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 
 
 class Functional:
-    """``(params, X) -> output`` for any module that is a pure function of its parameters.
+    """``(params, *inputs) -> output`` for any module that is a pure function of its parameters.
 
     ``torch.func.functional_call`` swaps parameters into the module while it runs, so two threads
     must not share one; every thread works on a copy of its own. Pickles; the copies stay behind.
@@ -49,12 +49,11 @@ class Functional:
         self._local = threading.local()
         self.init(torch.Generator())
 
-    def __call__(self, params: Tree, X: Tensor) -> Tensor:
+    def __call__(self, params: Tree, *inputs: Any) -> Any:
         """The module's output for parameters given as nested dicts."""
         if not hasattr(self._local, "module"):
             self._local.module = copy.deepcopy(self._module)
-        output: Tensor = torch.func.functional_call(self._local.module, _flat(params), (X,))
-        return output
+        return torch.func.functional_call(self._local.module, _flat(params), inputs)
 
     def init(self, generator: torch.Generator) -> Tree:
         """Fresh parameters as the module's own ``reset_parameters`` draws them, as nested dicts."""
