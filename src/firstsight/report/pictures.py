@@ -67,6 +67,70 @@ def save_curves(
     figure.savefig(path, dpi=150)
 
 
+def save_lines(path: Path, lines: Mapping[str, Sequence[tuple[float, float]]], *, x_label: str, y_label: str) -> None:
+    """Draw lines, such as learning curves.
+
+    Parameters
+    ----------
+    path : Path
+        Of the PNG file.
+    lines : mapping
+        Name to a sequence of (x, y).
+    x_label, y_label : str
+        What the axes show, with units.
+
+    """
+    figure = new_figure(6.4, 4.2)
+    axes = figure.add_subplot()
+    for colour, (name, points) in zip(COLOURS, lines.items(), strict=False):
+        axes.plot([x for x, _ in points], [y for _, y in points], marker="o", markersize=3, color=colour, label=name)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
+
+
+def save_differences(
+    path: Path,
+    values: Mapping[str, Sequence[float]],
+    intervals: Mapping[str, tuple[float, float, float, int]],
+    *,
+    x_label: str,
+) -> None:
+    """Draw paired differences: a dot for each value, and the mean with its interval.
+
+    Parameters
+    ----------
+    path : Path
+        Of the PNG file.
+    values : mapping
+        Name to the differences.
+    intervals : mapping
+        Name to (mean, low, high, n).
+    x_label : str
+        What is shown, with units.
+
+    """
+    figure = new_figure(7.2, 1.2 + 0.7 * len(values))
+    axes = figure.add_subplot()
+    axes.axvline(0, color="0.6", lw=1)
+    for line, (name, differences) in enumerate(values.items()):
+        mean, low, high, _ = intervals[name]
+        # Spread by place in the row, not at random, so that the picture is the same every time.
+        heights = line + 0.25 + 0.12 * np.sin(np.arange(len(differences)) * 2.4)
+        axes.plot(differences, heights, "o", color=COLOURS[5], markersize=3, alpha=0.7)
+        axes.plot([low, high], [line, line], color=COLOURS[0], lw=2)
+        axes.plot(mean, line, "o", color=COLOURS[0])
+    axes.set_yticks(range(len(values)), list(values))
+    axes.set_ylim(len(values) - 0.4, -0.4)
+    axes.set_xlabel(x_label)
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
 def save_demo(
     path: Path,
     *,
