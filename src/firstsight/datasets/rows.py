@@ -18,6 +18,8 @@ SHARED = 0.5
 KEPT = 256
 """Hashes kept of a table in its sketch, the smallest ones: the same rows are kept everywhere."""
 
+MIXED = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no column's hash is lost
+
 
 def row_hashes(table: pd.DataFrame) -> NDArray[np.uint64]:
     """The distinct rows of a table as numbers, whatever the order of its rows and columns.
@@ -33,12 +35,13 @@ def row_hashes(table: pd.DataFrame) -> NDArray[np.uint64]:
         Sorted.
 
     """
-    plain = {
-        str(name): column.astype("float64") if pd.api.types.is_numeric_dtype(column) else column.astype(str)
-        for name, column in table.items()
-    }
-    frame = pd.DataFrame({name: plain[name] for name in sorted(plain)})
-    return np.unique(pd.util.hash_pandas_object(frame, index=False).to_numpy())
+    rows = np.zeros(len(table), dtype=np.uint64)
+    for name in sorted(table.columns, key=str):
+        column = table[name]
+        is_number = pd.api.types.is_numeric_dtype(column)
+        cells = column.to_numpy(np.float64, na_value=np.nan) if is_number else column.astype(str).to_numpy(object)
+        rows = rows * MIXED + pd.util.hash_array(cells)
+    return np.unique(rows)
 
 
 def groups_by_rows(hashes: Sequence[NDArray[np.uint64]]) -> list[int]:
