@@ -1,6 +1,7 @@
 """Shared settings of the tests."""
 
 import os
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -18,3 +19,14 @@ def _threads():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def mirror():
+    """The folder of the data sets; without one the test is skipped, or fails where data are required."""
+    folder = os.environ.get("FIRSTSIGHT_DATA_MIRROR", "")
+    if not folder or not Path(folder).is_dir():
+        if os.environ.get("FIRSTSIGHT_REQUIRE_DATA") == "1":
+            pytest.fail("FIRSTSIGHT_REQUIRE_DATA=1, and FIRSTSIGHT_DATA_MIRROR names no folder")
+        pytest.skip("FIRSTSIGHT_DATA_MIRROR names no folder of data")
+    return Path(folder)

@@ -26,17 +26,6 @@ from firstsight.datasets.registry import DATASETS, File, files
 BODY = bytes(range(256)) * 800  # 200 kB
 
 
-@pytest.fixture
-def mirror():
-    """The folder of the mirror; without one the test is skipped, or fails where data are required."""
-    folder = os.environ.get("FIRSTSIGHT_DATA_MIRROR", "")
-    if not folder or not Path(folder).is_dir():
-        if os.environ.get("FIRSTSIGHT_REQUIRE_DATA") == "1":
-            pytest.fail("FIRSTSIGHT_REQUIRE_DATA=1, and FIRSTSIGHT_DATA_MIRROR names no folder")
-        pytest.skip("FIRSTSIGHT_DATA_MIRROR names no folder of data")
-    return Path(folder)
-
-
 class Handler(http.server.BaseHTTPRequestHandler):
     """Serves ``content``; answers Range requests when told to, and can hang up in the middle."""
 

@@ -1,8 +1,6 @@
 """Fingerprints: the same measurements are found under other names, and strangers stay apart."""
 
 import itertools
-import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,13 +17,8 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 @pytest.fixture(scope="module")
-def anomaly_tables():
+def anomaly_tables(mirror):
     """All tables with anomalies of the mirror, and KEEL's, as far as the numbers go."""
-    folder = os.environ.get("FIRSTSIGHT_DATA_MIRROR", "")
-    if not folder or not Path(folder).is_dir():
-        if os.environ.get("FIRSTSIGHT_REQUIRE_DATA") == "1":
-            pytest.fail("FIRSTSIGHT_REQUIRE_DATA=1, and FIRSTSIGHT_DATA_MIRROR names no folder")
-        pytest.skip("FIRSTSIGHT_DATA_MIRROR names no folder of data")
     tables = {f"adbench/{name}": datasets.load_adbench(name).X for name in datasets.list_adbench()}
     for collection, names, load in (
         ("oddbench", datasets.list_oddbench(), datasets.load_oddbench),

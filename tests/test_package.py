@@ -1,5 +1,6 @@
 """What a newcomer meets first: the import, the command line, README, examples."""
 
+import dataclasses
 import json
 import re
 import runpy
@@ -8,6 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from firstsight import TrainConfig, catalogue, cli
+from firstsight.family import read
+from firstsight.tasks import tables
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -59,6 +64,24 @@ def test_bad_input_gives_exit_code_2_and_one_sentence(arguments, message):
     assert "Traceback" not in result.stderr
 
 
+HELP = [(learner, "maml") for learner in ("kmeans", "autoencoder")]
+HELP += [("kmeans", meta) for meta in catalogue.META_LEARNERS if meta != "maml"]
+
+
+@pytest.mark.parametrize(("learner", "meta"), HELP)
+def test_every_setting_is_a_flag(learner, meta, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(sys, "argv", ["firstsight", "meta-train", "--learner", learner, "--meta", meta, "--help"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
+    said = capsys.readouterr().out
+    configs = [catalogue.LEARNERS[learner].config, catalogue.META_LEARNERS[meta].config, TrainConfig, read.Config]
+    for field in (field for config in [*configs, tables.Config] for field in dataclasses.fields(config)):
+        flag = "--" + field.name.replace("_", "-")
+        assert (f"{flag} " in said) == (field.name != "n_features"), flag
+
+
 def test_version_is_said():
     import firstsight
 
@@ -83,7 +106,9 @@ def test_readme_names_commands_that_exist():
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
-def test_examples_run(path, capsys):
+def test_examples_run(path, capsys, request):
+    if "load_" in path.read_text():
+        request.getfixturevalue("mirror")
     assert len(path.read_text().splitlines()) <= 120
     main = runpy.run_path(str(path))["main"]
     main(steps=30)
