@@ -1,6 +1,7 @@
 """A family of tables from the folder to the answer, as a user meets it on the command line."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from firstsight import catalogue, datasets
 from firstsight.cli import main
 from firstsight.core import Data
-from firstsight.datasets.rows import groups_by_rows, row_hashes, share_seen, sketch
+from firstsight.datasets.rows import groups_by_rows, row_hashes, share_seen
 from firstsight.engine.scratch import from_scratch
 from firstsight.family import read
 from firstsight.family.run import read_run
@@ -194,7 +195,7 @@ def test_one_file_with_a_group_column(tmp_path, monkeypatch, capsys):
         *SMALL, monkeypatch=monkeypatch, capsys=capsys,
     )  # fmt: skip
     assert code == 0, said
-    assert "1 tables have too few rows and are left out: shop=x (1)" in said
+    assert "left out, for having fewer than n_support + n_query rows: 1, such as shop=x (1)" in said
     assert sum(map(len, read_run(tmp_path / "run").names.values())) == 6
     new = pd.concat([store(seed).assign(shop=seed) for seed in (20, 21)])
     new.to_csv(tmp_path / "new.csv", index=False)
@@ -359,10 +360,130 @@ def test_extracts_are_known_again_and_strangers_are_not(seed, share):
     extract = row_hashes(table.sample(frac=share, random_state=seed)[["kind", "units", "price"]])
     other = row_hashes(store(seed + 1000, 400))
     whole = row_hashes(table)
-    assert share_seen(extract, sketch(whole)) > 0.95
-    assert share_seen(whole, sketch(extract)) > 0.95
-    assert share_seen(other, sketch(whole)) == 0
+    assert share_seen(extract, whole) == share_seen(whole, extract) == 1
+    assert share_seen(other, whole) == 0
     assert groups_by_rows([whole, other, extract]) == [0, 1, 0]
+
+
+def test_short_extracts_of_long_tables_are_known_and_answers_to_few_questions_are_no_evidence():
+    rng = np.random.default_rng(0)
+    long = pd.DataFrame(rng.normal(size=(50_000, 3)))
+    assert share_seen(row_hashes(long.iloc[::600].round(10)), row_hashes(long)) == 1
+    answers = [pd.DataFrame(rng.integers(0, 3, size=(60, 3))) for _ in range(8)]
+    hashes = [row_hashes(table) for table in answers]
+    assert groups_by_rows([*hashes, row_hashes(answers[3].sample(frac=1, random_state=0))]) == [*range(8), 3]
+
+
+def test_copies_do_not_flood_meta_validation():
+    hashes = [np.array([0 if number < 17 else number], dtype=np.uint64) for number in range(20)]
+    for seed in range(10):
+        names = [str(number) for number in range(20)]
+        training, validation, together = read.split_family(names, hashes, read.Config(), seed=seed)
+        assert len(validation) <= 4
+        assert len(training) + len(validation) == 20
+        assert together == [names[:17]]
+
+
+def test_what_is_not_learned_hides_no_copy_and_cannot_be_truth(tmp_path, monkeypatch, capsys):
+    """An identifier makes every row another, but nothing is learned from it."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    for seed in range(6):
+        store(seed).assign(id=np.arange(60) + 1000 * seed).to_csv(folder / f"{seed}.csv", index=False)
+    store(0).assign(id=np.arange(60) + 9000).to_csv(folder / "copy.csv", index=False)
+    code, said = here("meta-train", "--tasks", folder, "--out", tmp_path / "run", "--ignore", "id", *SMALL,
+                      monkeypatch=monkeypatch, capsys=capsys)  # fmt: skip
+    assert code == 0, said
+    assert "0.csv, copy.csv share rows" in said
+    new = tmp_path / "new"
+    new.mkdir()
+    known = store(1).assign(id=5)
+    known["kind"] += " "  # blanks make no other level
+    known.to_csv(new / "known.csv", index=False)
+    arguments = ["test", tmp_path / "run", "--tasks", new]
+    code, said = here(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 2
+    assert "known.csv shares rows with 1.csv" in said
+    code, said = here(*arguments, "--label", "kind", monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 2
+    assert "label='kind' is a column that the run has learned from" in said
+
+
+def test_a_refused_setting_leaves_no_run_behind(tmp_path, monkeypatch, capsys):
+    folder = write_family(tmp_path / "old", range(6))
+    arguments = ["meta-train", "--tasks", folder, "--out", tmp_path / "run", "--label", "kind", *SMALL]
+    code, said = here(*arguments, "--frozen", "foo", monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 2
+    assert "foo" in said
+    code, said = here(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 0, said
+    (tmp_path / "run" / "run.json").unlink()
+    code, said = here(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 2
+    assert "has no run.json" in said
+
+
+@pytest.mark.parametrize("meta", catalogue.META_LEARNERS)
+@pytest.mark.parametrize("learner", ["kmeans", "autoencoder"])
+def test_every_meta_learner_runs_as_recommended(learner, meta, tmp_path, monkeypatch, capsys):
+    folder = write_family(tmp_path / "old", range(5))
+    code, said = here(
+        "meta-train", "--tasks", folder, "--out", tmp_path / "run", "--ignore", "kind", "--steps", 2, "--n-support", 10,
+        "--n-query", 20, "--backend", "vmap", "--scale", "task", "--learner", learner, "--meta", meta,
+        monkeypatch=monkeypatch, capsys=capsys,
+    )  # fmt: skip
+    assert code == 0, said
+
+
+def test_ctrl_c_is_said(tmp_path):
+    folder = write_family(tmp_path / "old", range(5))
+    command = [sys.executable, "-m", "firstsight", "meta-train", "--tasks", folder, "--out", tmp_path / "run"]
+    command += ["--label", "kind", *SMALL[:4], "--steps", "100000", "--backend", "vmap"]
+    with subprocess.Popen(
+        list(map(str, command)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        while not (tmp_path / "run" / "run.json").exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "interrupted; the same command goes on" in said
+
+
+def test_a_rare_value_in_a_column_does_not_explode_on_the_scale_of_the_task():
+    column = torch.zeros(200, 1, dtype=torch.float64)
+    column[::20] = 10_000
+    sample = tables.build(tables.Config(n_support=10, n_query=60, scale="task"), [column])
+    task = sample(generator_of(0), 50)
+    assert float(task.query.X.abs().max()) < 100
+    with pytest.raises(ValueError, match="in float32 should be finite"):
+        tables.build(tables.Config(n_support=10, n_query=60, scale="none"), [column * 1e40])
+
+
+def test_results_do_not_take_the_place_of_columns_and_go_where_they_can(family, tmp_path, monkeypatch, capsys):
+    store(50).assign(kind=1).rename(columns={"kind": "cluster"}).to_csv(tmp_path / "own.csv", index=False)
+    code, said = here("adapt", family / "run", tmp_path / "own.csv", monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 2  # a column that the family has not
+    assert "cluster" in said
+    table = family / "new" / "store50.csv"
+    for output, message in (
+        (table, "is the table itself"),
+        ("x.parquet", "should end in .csv"),
+        ("no/x.csv", "exists"),
+    ):
+        code, said = here("adapt", family / "run", table, "-o", output, monkeypatch=monkeypatch, capsys=capsys)
+        assert code == 2
+        assert message in said
+
+
+def test_rows_without_a_group_are_refused(tmp_path, monkeypatch, capsys):
+    everything = pd.concat([store(seed).assign(shop=f"{seed}") for seed in range(4)])
+    everything.iloc[:7, 3] = None
+    everything.to_csv(tmp_path / "all.csv", index=False)
+    code, said = here("meta-train", "--tasks", tmp_path / "all.csv", "--group", "shop", "--out", tmp_path / "run",
+                      monkeypatch=monkeypatch, capsys=capsys)  # fmt: skip
+    assert code == 2
+    assert "7 of 240 have none" in said
 
 
 def test_settings_of_a_family_are_documented_and_checked():

@@ -16,6 +16,7 @@ app = cyclopts.App(
     version=__version__,
     version_flags=["--version"],
     help="Unsupervised learning at first sight: learns from many data sets how to learn without labels.",
+    suppress_keyboard_interrupt=False,
     help_epilogue="Exit codes: 0 done, 2 bad input, 130 interrupted. FIRSTSIGHT_TRACEBACK=1 shows where errors arise.",
 )
 app.command(

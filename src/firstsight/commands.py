@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,11 @@ from firstsight.tasks import tables
 
 # What serves families of tables well and differs from the configs' own defaults, which serve gradient steps
 # on any data; see benchmarks/LOG.md.
-RECOMMENDED: dict[str, dict[str, Any]] = {
-    "kmeans": {"n_clusters": 5, "prior": True, "inner": "refine", "inner_steps": 5, "outer_lr": 0.03},
-    "autoencoder": {"inner_lr": 0.1, "inner_steps": 5, "outer_lr": 0.003},
+RECOMMENDED: dict[tuple[str, ...], dict[str, Any]] = {
+    ("kmeans",): {"n_clusters": 5, "inner": "refine", "inner_steps": 5, "outer_lr": 0.03},
+    ("kmeans", "maml"): {"prior": True},  # others give its lambda no gradient
+    ("kmeans", "meta_sgd"): {"inner_lr": 0.1},
+    ("autoencoder",): {"inner_lr": 0.1, "inner_steps": 5, "outer_lr": 0.003},
 }
 EVERYWHERE: dict[str, Any] = {"schedule": "cosine", "validate_every": 50, "checkpoint_every": 50}
 SHOWN = 10  # paths of a data set that are printed
@@ -46,7 +49,7 @@ def meta_train(*tokens: Tokens) -> None:
         "Meta-training": TrainConfig,
     }
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in toml.items()}
-    defaults = EVERYWHERE | RECOMMENDED.get(learner, {}) | given
+    defaults = EVERYWHERE | RECOMMENDED.get((learner,), {}) | RECOMMENDED.get((learner, meta), {}) | given
     parameters = _places(learner, meta, given)
     for title, kind in kinds.items():
         parameters += flags_of(kind, title=title, defaults=defaults, hidden=("n_features",))
@@ -55,6 +58,7 @@ def meta_train(*tokens: Tokens) -> None:
         name="firstsight meta-train",
         help="Learn from a family of tables how to learn from a new one. Goes on where it stopped when OUT is a run.",
         version_flags=[],
+        suppress_keyboard_interrupt=False,
     )
     app.default(with_flags(partial(_meta_train, list(kinds.values())), parameters))
     app(list(tokens))
@@ -73,7 +77,9 @@ def adapt(run: Path, table: Path, *, output: Annotated[Path | None, Parameter(na
         CSV file to write; printed when left out.
 
     """
-    result = adapt_run(run, table, _note)
+    if output is not None:
+        _check_output(output, table)
+    result = adapt_run(run, table, _warn)
     if output is None:
         print(result.to_csv(index=False), end="")
         return
@@ -111,8 +117,10 @@ def score(
         Column with the truth, to score clusters with; that of the run by default.
 
     """
-    result = run_tests(run, tasks, repeats=repeats, seed=seed, group=group, label=label)
     folder = out or run / "test"
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"out={str(folder)!r} should be a folder; it is a file; pass another --out")
+    result = run_tests(run, tasks, repeats=repeats, seed=seed, group=group, label=label)
     save_test(result, folder)
     for note in result.notes:
         _note(note)
@@ -177,7 +185,11 @@ def _places(learner: str, meta: str, given: Mapping[str, Any]) -> list[inspect.P
         "config": (Path | None, "TOML file with flags, such as: inner_steps = 3. Flags given here win."),
     }
     defaults: dict[str, Any] = {"learner": learner, "meta": meta, "config": None}
-    defaults |= {name: Path(given[name]) for name in ("tasks", "out") if name in given}
+    for name in ("tasks", "out"):
+        if name in given:
+            if not isinstance(given[name], str):
+                raise TypeError(f"{name}={given[name]!r} in the TOML file should be a path in quotes")
+            defaults[name] = Path(given[name])
     return [
         inspect.Parameter(
             name,
@@ -211,20 +223,37 @@ def _table(result: FamilyTest) -> list[str]:
     """The summary as lines of text."""
     lines = [
         f"{len(result.rows)} tables never seen, mean and 95 % interval over tables",
-        f"{'':26}  {'query loss':24}  adapted minus this, paired",
+        f"{'':28}  {'query loss':24}  adapted minus this, paired",
     ]
     for name in METHODS:
         if name not in result.summary:
-            lines.append(f"{name:26}  too few rows to fit this learner")
+            lines.append(f"{name:28}  too few rows to fit this learner")
             continue
         difference = str(result.differences.get(name, ""))
-        lines.append(f"{name:26}  {result.summary[name]!s:24}  {difference}".rstrip())
+        lines.append(f"{name:28}  {result.summary[name]!s:24}  {difference}".rstrip())
     scored = [name for name in result.summary if name.endswith(", adjusted Rand")]
     if scored:
         lines += ["", "adjusted Rand index with the label"]
-        lines += [f"{name.removesuffix(', adjusted Rand'):26}  {result.summary[name]}" for name in scored]
+        lines += [f"{name.removesuffix(', adjusted Rand'):28}  {result.summary[name]}" for name in scored]
     return lines
+
+
+def _check_output(output: Path, table: Path) -> None:
+    """Refuse, before anything is computed, a file that cannot or should not be written."""
+    if not output.name.endswith((".csv", ".csv.gz")):
+        raise ValueError(f"output={str(output)!r} should end in .csv or .csv.gz")
+    if output.is_dir() or not output.parent.is_dir():
+        raise NotADirectoryError(
+            f"output={str(output)!r} should be a file in a folder that exists; make the folder first"
+        )
+    if output.exists() and output.samefile(table):
+        raise ValueError(f"output={str(output)!r} is the table itself; pass another file")
 
 
 def _note(sentence: str) -> None:
     print(sentence, flush=True)
+
+
+def _warn(sentence: str) -> None:
+    """Beside the result, which may be going into a pipe."""
+    print(sentence, file=sys.stderr, flush=True)

@@ -97,7 +97,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise FileNotFoundError(f"config={str(path)!r} should be a TOML file; there is none") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} should be TOML, such as: steps = 2000; {error}") from error
@@ -106,7 +106,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     for section in sections:
         for name, value in section.items():
             if isinstance(value, dict):
-                continue
+                if section is content:
+                    continue
+                raise ValueError(f"{path} has a section within a section, [...{name}]; one level is enough")
             key = name.replace("-", "_")
             if key in flat:
                 raise ValueError(f"{path} says {name} twice; say it once")

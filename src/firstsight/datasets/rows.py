@@ -15,8 +15,9 @@ from scipy.sparse.csgraph import connected_components
 SHARED = 0.5
 """Tables of which at least this share of the smaller one's rows is in the other belong together."""
 
-KEPT = 256
-"""Hashes kept of a table in its sketch, the smallest ones: the same rows are kept everywhere."""
+DISTINCT = 0.8
+"""Of a table with a smaller share of distinct rows, such as answers to a few yes-or-no questions, single rows tell
+nothing: only the whole table is compared."""
 
 MIXED = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no column's hash is lost
 
@@ -27,21 +28,29 @@ def row_hashes(table: pd.DataFrame) -> NDArray[np.uint64]:
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
-        Numbers are compared as float64, all else as text.
+        Numbers are compared to six digits, all else as text.
 
     Returns
     -------
     ndarray of shape (n_distinct_rows,)
-        Sorted.
+        Sorted; one number for the whole table where rows repeat, see :data:`DISTINCT`.
 
     """
     rows = np.zeros(len(table), dtype=np.uint64)
     for name in sorted(table.columns, key=str):
         column = table[name]
         is_number = pd.api.types.is_numeric_dtype(column)
-        cells = column.to_numpy(np.float64, na_value=np.nan) if is_number else column.astype(str).to_numpy(object)
+        if is_number:
+            cells = _rounded(column.to_numpy(np.float64, na_value=np.nan))
+        else:
+            cells = column.astype(str).to_numpy(object)
         rows = rows * MIXED + pd.util.hash_array(cells)
-    return np.unique(rows)
+    distinct = np.unique(rows)
+    if len(distinct) >= DISTINCT * len(rows):
+        return distinct
+    return np.array(
+        [np.bitwise_xor.reduce(pd.util.hash_array(np.sort(rows)) * np.arange(1, 2 * len(rows), 2, dtype=np.uint64))]
+    )
 
 
 def groups_by_rows(hashes: Sequence[NDArray[np.uint64]]) -> list[int]:
@@ -71,20 +80,13 @@ def groups_by_rows(hashes: Sequence[NDArray[np.uint64]]) -> list[int]:
     return [int(group) for group in connected_components(graph, directed=False)[1]]
 
 
-def sketch(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The few hashes of a table by which :func:`share_seen` knows it again."""
-    return hashes[:KEPT]
-
-
 def share_seen(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> float:
-    """About the share of the smaller table's rows that are in the other.
+    """The share of the smaller table's rows that are in the other.
 
     Parameters
     ----------
-    hashes : ndarray of shape (n_distinct_rows,)
-        Of a new table, from :func:`row_hashes`.
-    known : ndarray of shape (n_kept,)
-        The :func:`sketch` of another.
+    hashes, known : ndarray of shape (n_distinct_rows,)
+        Of two tables, from :func:`row_hashes`.
 
     Returns
     -------
@@ -92,6 +94,13 @@ def share_seen(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> float:
         From 0 to 1.
 
     """
-    within = hashes if len(known) < KEPT else hashes[hashes <= known[-1]]
-    n_both = len(np.intersect1d(within, known, assume_unique=True))
-    return n_both / max(1, min(len(within), len(known)))
+    n_both = len(np.intersect1d(hashes, known, assume_unique=True))
+    return n_both / max(1, min(len(hashes), len(known)))
+
+
+def _rounded(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To six significant digits, which files and units keep; 0 stays 0, and -0 becomes 0."""
+    finite = np.isfinite(numbers) & (numbers != 0)
+    magnitude = np.where(finite, numbers, 1.0)
+    unit = 10.0 ** (np.floor(np.log10(np.abs(magnitude))) - 5)
+    return np.where(finite, np.round(magnitude / unit) * unit, numbers) + 0.0

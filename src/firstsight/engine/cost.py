@@ -1,6 +1,5 @@
 """What a run will take, timed before it starts."""
 
-import dataclasses
 import time
 from typing import NamedTuple
 
@@ -13,6 +12,8 @@ from firstsight.engine.train import draw
 from firstsight.seeds import generator_of
 from firstsight.trees import cast, tree_map
 
+TIMED = 1.0  # seconds of timing
+
 
 class Cost(NamedTuple):
     """What a run of meta-training will take.
@@ -23,14 +24,11 @@ class Cost(NamedTuple):
         Of all steps and meta-validations, as timed on the first meta-batch.
     plan : Plan
         How meta-batches will be run; ``backend="auto"`` is settled.
-    config : TrainConfig
-        The settings with that plan in place, to train with.
 
     """
 
     seconds: float
     plan: Plan
-    config: TrainConfig
 
 
 def cost(meta: MetaLearner, sample: Sample, config: TrainConfig, *, start: Tree | None = None) -> Cost:
@@ -44,7 +42,7 @@ def cost(meta: MetaLearner, sample: Sample, config: TrainConfig, *, start: Tree 
     Returns
     -------
     Cost
-        An estimate: for a run that takes minutes it was seen to be right within a third.
+        An estimate, as good as the machine is quiet.
 
     """
     tasks = draw(sample, config, "train", 0)
@@ -52,12 +50,11 @@ def cost(meta: MetaLearner, sample: Sample, config: TrainConfig, *, start: Tree 
     theta = tree_map(lambda leaf: leaf.clone().requires_grad_(), cast(theta, getattr(torch, config.dtype)))
     plan = choose_plan(meta.objective, theta, tasks, config)
     sum_gradients(meta.objective, theta, tasks, plan)
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        sum_gradients(meta.objective, theta, draw(sample, config, "train", 0), plan)
-        seconds.append(time.perf_counter() - began)
+    began, count = time.perf_counter(), 0
+    while count < 3 or time.perf_counter() - began < TIMED:
+        sum_gradients(meta.objective, theta, draw(sample, config, "train", count), plan)
+        count += 1
+    seconds = (time.perf_counter() - began) / count
     # A meta-validation runs forwards only, at about half the cost of a task.
     validations = config.steps / config.validate_every * config.validate_tasks / config.meta_batch / 2
-    settled = dataclasses.replace(config, backend=plan.backend, chunk=plan.chunk, threads=plan.threads)
-    return Cost(sorted(seconds)[1] * (config.steps + validations), plan, settled)
+    return Cost(seconds * (config.steps + validations), plan)

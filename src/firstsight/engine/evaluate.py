@@ -38,6 +38,8 @@ class Interval(NamedTuple):
     n: int
 
     def __str__(self) -> str:
+        if self.n == 1:
+            return f"{self.mean:.3f} (one value)"
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 

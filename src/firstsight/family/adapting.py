@@ -29,7 +29,8 @@ def adapt_run(directory: Path, path: Path, say: Say) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The table as it is, with a column ``cluster``, or columns ``code_0``, ``code_1``, ...
+        The table as it is, with a column ``cluster``, or columns ``code_0``, ``code_1``, ...; ``cluster_found``
+        and so on where the table has such a column already.
 
     Raises
     ------
@@ -52,9 +53,9 @@ def adapt_run(directory: Path, path: Path, say: Say) -> pd.DataFrame:
         if gives == "clusters"
         else {f"code_{number}": output[:, number] for number in range(output.shape[1])}
     )
-    if taken := sorted(added.keys() & set(table.columns)):
-        raise ValueError(f"{path} has columns {taken} already, which the result should be called; rename them")
-    return table.assign(**added)
+    return table.assign(
+        **{f"{name}_found" if name in table.columns else name: column for name, column in added.items()}
+    )
 
 
 def _unlike(run: Run, rows: Tensor) -> list[str]:

@@ -63,25 +63,19 @@ def read_family(path: Path, config: Config) -> dict[str, pd.DataFrame]:
 
     Raises
     ------
-    ValueError, FileNotFoundError, NotADirectoryError
-        When the path, a file or the group column is not what it should be.
+    ValueError, FileNotFoundError
+        When the path, a file, or the group, label or ignored column is not what it should be.
 
     """
-    if not config.group:
-        paths = list_tables(path)
-        return {
-            file.name: read_table(file)
-            for file in tqdm(paths, desc="reading tables", unit="table", disable=None, leave=False)
-        }
-    if path.is_dir():
-        raise ValueError(f"group={config.group!r} is for one file; {path} is a folder, of which each file is a table")
-    table = read_table(path)
-    if config.group not in table.columns:
-        raise ValueError(f"group={config.group!r} should be a column of {path}, which has {list(table.columns)}")
-    return {
-        f"{config.group}={value}": rows.drop(columns=config.group).reset_index(drop=True)
-        for value, rows in table.groupby(config.group, sort=True)
-    }
+    frames = _folder(path) if not config.group else _groups(path, config.group)
+    for wanted in (config.label, *config.ignore):
+        for name, frame in frames.items():
+            if wanted and wanted not in frame.columns:
+                what = "label" if wanted == config.label else "ignore"
+                raise ValueError(
+                    f"{what}={wanted!r} should be a column of every table; {name} has {list(frame.columns)}"
+                )
+    return frames
 
 
 def split_family(
@@ -126,9 +120,35 @@ def split_family(
     groups = list(members.values())
     order = torch.randperm(len(groups), generator=generator_of(seed, "family")).tolist()
     wanted = max(1, round(config.validate_share * len(names)))
-    validate: list[str] = []
-    for place in order[:-1]:
-        if len(validate) < wanted:
-            validate += groups[place]
-    chosen = set(validate)
-    return [name for name in names if name not in chosen], sorted(chosen), together
+    chosen: set[str] = set()
+    for place in order:
+        if len(chosen) + len(groups[place]) <= wanted:
+            chosen |= set(groups[place])
+    # Where every group is larger than the share, the smallest one.
+    if not chosen:
+        chosen = set(sorted(groups, key=len)[0])
+    return [name for name in names if name not in chosen], [name for name in names if name in chosen], together
+
+
+def _groups(path: Path, group: str) -> dict[str, pd.DataFrame]:
+    if path.is_dir():
+        raise ValueError(f"group={group!r} is for one file; {path} is a folder, of which each file is a table")
+    table = read_table(path)
+    if group not in table.columns:
+        raise ValueError(f"group={group!r} should be a column of {path}, which has {list(table.columns)}")
+    if n_missing := int(table[group].isna().sum()):
+        raise ValueError(
+            f"group={group!r} should have a value in every row of {path}; {n_missing} of {len(table)} have none; "
+            "fill them in, or take those rows out"
+        )
+    return {
+        f"{group}={value}": rows.drop(columns=group).reset_index(drop=True)
+        for value, rows in table.groupby(group, sort=True)
+    }
+
+
+def _folder(path: Path) -> dict[str, pd.DataFrame]:
+    return {
+        file.name: read_table(file)
+        for file in tqdm(list_tables(path), desc="reading tables", unit="table", disable=None, leave=False)
+    }

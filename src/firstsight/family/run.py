@@ -1,7 +1,7 @@
 """A run: meta-training on a family, kept in a folder, and adapting to new tables later.
 
-``run.json`` says what was asked and what was decided (columns, scaling, which tables were learned from);
-``checkpoint.safetensors`` holds the training. Neither is a pickle.
+``run.json`` says what was asked and what was decided (columns, scaling, which tables were learned from),
+``seen.safetensors`` holds hashes of their rows, ``checkpoint.safetensors`` the training. None is a pickle.
 """
 
 import dataclasses
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstsight import catalogue
-from firstsight.checks import check_choice
+from firstsight.checks import check_choice, check_finite
 from firstsight.columns.encode import encode
 from firstsight.columns.kinds import Columns
 from firstsight.columns.learn import learn_columns
 from firstsight.core import Data, Learner, MetaLearner, Sample, Tree
-from firstsight.datasets.rows import SHARED, row_hashes, share_seen, sketch
-from firstsight.engine.checkpoint import read_checkpoint, write_whole
+from firstsight.datasets.rows import SHARED, row_hashes, share_seen
+from firstsight.engine.checkpoint import read_checkpoint, write_checkpoint, write_whole
 from firstsight.engine.config import TrainConfig
 from firstsight.engine.cost import cost
 from firstsight.engine.resume import read_theta
@@ -35,9 +35,10 @@ from firstsight.report.pictures import save_lines
 from firstsight.seeds import generator_of
 from firstsight.tasks import tables as tables_of
 from firstsight.tasks.noise import with_noise
-from firstsight.tasks.tables import Scaling, scaled, scaling_of
+from firstsight.tasks.tables import Scaling, scaling_of
 
 RUN = "run.json"
+SEEN = "seen.safetensors"
 FORMAT = 1
 POOLED_TASKS = 64  # tasks whose rows a learner that starts from rows looks at
 
@@ -86,8 +87,8 @@ class Run(NamedTuple):
         Mean and deviation of the columns of meta-training.
     names : dict
         ``train`` and ``validate``: names of the tables.
-    sketches : dict of str to ndarray
-        By which tables that were learned from are known again.
+    seen : dict of str to ndarray
+        The rows of the tables that were learned from, as hashes, by which they are known again.
 
     """
 
@@ -96,7 +97,7 @@ class Run(NamedTuple):
     columns: Columns
     scaling: Scaling
     names: dict[str, list[str]]
-    sketches: dict[str, NDArray[np.uint64]]
+    seen: dict[str, NDArray[np.uint64]]
 
 
 def learns_from_tables(entry: catalogue.Entry) -> bool:
@@ -149,42 +150,28 @@ def train_run(tasks: Path, out: Path, asked: Asked, say: Say) -> Run:
 
     """
     check_asked(asked.learner, asked.meta)
-    frames = read_family(tasks, asked.family)
-    old = read_run(out) if (out / RUN).exists() else None
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"out={str(out)!r} should be a folder; it is a file; pass another --out")
+    old = read_run(out) if (out / CHECKPOINT).exists() else None
     if old is not None:
         _refuse_difference(old.asked, asked, out)
-    frames, left_out = _long_enough(frames, asked)
-    hashes = {name: row_hashes(frame) for name, frame in frames.items()}
-    training, validation, together = split_family(
-        list(frames), list(hashes.values()), asked.family, seed=asked.train.seed
-    )
-    columns = learn_columns({name: frames[name] for name in training}, ignore=_not_learned(asked.family))
-    tables = {name: _tensor(encode(columns, frame, name)) for name, frame in frames.items()}
-    scaling = scaling_of(torch.cat([tables[name] for name in training]))
-    run = Run(
-        out,
-        asked,
-        columns,
-        scaling,
-        {"train": training, "validate": validation},
-        {name: sketch(hashes[name]) for name in training + validation},
-    )
-    if old is not None and _plain(old) != _plain(run):
+    run, tables, notes = _decided(tasks, out, asked)
+    if old is not None and not _same(old, run):
         raise ValueError(
             f"{out} was learned from other tables than {tasks} holds now; restore them or pass another --out"
         )
 
     samples = {
         part: with_noise(
-            tables_of.build(asked.tables, [tables[name] for name in names], scaling=scaling), _learner(run).noise
+            tables_of.build(asked.tables, [tables[name] for name in names], scaling=run.scaling), _learner(run).noise
         )
         for part, names in run.names.items()
         if names
     }
     meta = meta_of(run, _started(run, samples["train"]))
-    for note in _notes(columns, training, validation, together, left_out):
+    for note in notes:
         say(note)
-    if (out / CHECKPOINT).exists():
+    if old is not None:
         facts = read_checkpoint(out / CHECKPOINT).facts
         train = _planned(asked.train, facts["plan"])
         say(f"{out} is there already: it goes on from step {facts['step']} of {train.steps}")
@@ -195,9 +182,9 @@ def train_run(tasks: Path, out: Path, asked: Asked, say: Say) -> Run:
             f"{train.steps} steps of {train.meta_batch} tasks, run by {estimate.plan.backend}: about "
             f"{_duration(estimate.seconds)}; stop it at any moment, the same command goes on"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / RUN, (json.dumps(_plain(run), indent=1, allow_nan=False) + "\n").encode())
+    # Checks everything and writes a first checkpoint; only what it accepts becomes a run.
     steps = meta_train(meta, samples["train"], train, validate=samples.get("validate"), directory=out)
+    _write_run(run)
     info = last(steps, total=train.steps, label="meta-training").info
     _save_curve(out)
     say(f"best theta found at step {info.best_step}; run kept in {out}")
@@ -215,7 +202,10 @@ def read_run(directory: Path) -> Run:
     """
     path = directory / RUN
     if not path.is_file():
-        raise FileNotFoundError(f"no run at {directory}; make one with: firstsight meta-train --tasks FOLDER --out RUN")
+        raise FileNotFoundError(
+            f"no run at {directory}, for it has no {RUN}; make one with: firstsight meta-train --tasks FOLDER "
+            "--out RUN, in a folder that holds no other checkpoint"
+        )
     try:
         content = json.loads(path.read_text())
         if content["format"] > FORMAT:
@@ -237,8 +227,8 @@ def read_run(directory: Path) -> Run:
             Scaling(*(torch.tensor(part, dtype=torch.float64) for part in content["scaling"])),
             content["names"],
             {
-                name: np.array([int(number, 16) for number in numbers.split()], dtype=np.uint64)
-                for name, numbers in content["sketches"].items()
+                name: hashes.numpy().view(np.uint64)
+                for name, hashes in read_checkpoint(directory / SEEN).tensors.items()
             },
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -261,17 +251,35 @@ def table_rows(run: Run, table: pd.DataFrame, name: str) -> Tensor:
         float64.
 
     """
-    dropped = [column for column in _not_learned(run.asked.family) if column in table.columns]
-    known = {column.name for column in run.columns.columns}
-    return _tensor(encode(run.columns, table.drop(columns=[c for c in dropped if c not in known]), name))
+    return torch.from_numpy(encode(run.columns, _learned(table, run.asked.family), name))
 
 
-def seen_in(run: Run, table: pd.DataFrame) -> str | None:
-    """The table of meta-training or meta-validation that shares rows with this one, if any."""
-    hashes = row_hashes(table)
-    shares = {name: share_seen(hashes, known) for name, known in run.sketches.items()}
+def seen_in(run: Run, rows: Tensor) -> str | None:
+    """The table of meta-training or meta-validation that shares these rows (see :func:`table_rows`), if any."""
+    hashes = _hashes(rows)
+    shares = {name: share_seen(hashes, known) for name, known in run.seen.items()}
     most = max(shares, key=shares.__getitem__)
     return most if shares[most] >= SHARED else None
+
+
+def _decided(tasks: Path, out: Path, asked: Asked) -> tuple[Run, dict[str, Tensor], list[str]]:
+    """The run before it is trained, its tables as numbers, and what was decided in words."""
+    frames, left_out = _long_enough(read_family(tasks, asked.family), asked)
+    learned = {name: _learned(frame, asked.family) for name, frame in frames.items()}
+    training, validation, together = split_family(
+        list(learned), [row_hashes(frame) for frame in learned.values()], asked.family, seed=asked.train.seed
+    )
+    columns = learn_columns({name: learned[name] for name in training})
+    tables = {name: torch.from_numpy(encode(columns, frame, name)) for name, frame in learned.items()}
+    run = Run(
+        out,
+        asked,
+        columns,
+        scaling_of(torch.cat([tables[name] for name in training])),
+        {"train": training, "validate": validation},
+        {name: _hashes(tables[name]) for name in training + validation},
+    )
+    return run, tables, _notes(columns, training, validation, together, left_out)
 
 
 def _learner(run: Run) -> Learner:
@@ -290,9 +298,9 @@ def meta_of(run: Run, learner: Learner, **changed: Any) -> MetaLearner:
 
 def standardised(run: Run, rows: Tensor, support: Tensor) -> Tensor:
     """Rows of a table on the scale that the run learned on, float32."""
-    if run.asked.tables.scale == "none":
-        return rows.float()
-    return scaled(rows, run.scaling if run.asked.tables.scale == "family" else scaling_of(support))
+    X = tables_of.standardised(rows, support, run.asked.tables, run.scaling)
+    check_finite("the table in float32", X)
+    return X
 
 
 def _started(run: Run, sample: Sample) -> Learner:
@@ -313,12 +321,13 @@ def _planned(train: TrainConfig, plan: Mapping[str, Any]) -> TrainConfig:
     return dataclasses.replace(train, backend=plan["backend"], chunk=plan["chunk"], threads=plan["threads"])
 
 
-def _tensor(rows: NDArray[np.float64]) -> Tensor:
-    return torch.from_numpy(rows)
-
-
 def _not_learned(config: Config) -> tuple[str, ...]:
-    return (*config.ignore, *([config.label] if config.label else []))
+    return (*config.ignore, *(name for name in (config.label, config.group) if name))
+
+
+def _learned(table: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """The table without the columns from which nothing is learned."""
+    return table.drop(columns=[name for name in _not_learned(config) if name in table.columns])
 
 
 def _long_enough(frames: dict[str, pd.DataFrame], asked: Asked) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
@@ -344,12 +353,14 @@ def _notes(
     ]
     if left_out:
         shown = ", ".join(f"{name} ({n_rows})" for name, n_rows in list(left_out.items())[:3])
-        notes.append(f"{len(left_out)} tables have too few rows and are left out: {shown}")
+        notes.append(f"left out, for having fewer than n_support + n_query rows: {len(left_out)}, such as {shown}")
     notes += [f"{', '.join(group[:4])} share rows and are kept on one side of the split" for group in together]
     return notes
 
 
 def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return "10 s or less"
     return (
         f"{seconds:.0f} s"
         if seconds < 90
@@ -371,10 +382,24 @@ def _plain(run: Run) -> dict[str, Any]:
         "columns": run.columns.to_json(),
         "scaling": [part.tolist() for part in run.scaling],
         "names": run.names,
-        "sketches": {name: " ".join(f"{int(number):x}" for number in known) for name, known in run.sketches.items()},
     }
     plain: dict[str, Any] = json.loads(json.dumps(content))
     return plain
+
+
+def _write_run(run: Run) -> None:
+    hashes = {name: torch.from_numpy(known.view(np.int64)) for name, known in run.seen.items()}
+    write_checkpoint(run.directory / SEEN, hashes, {})
+    write_whole(run.directory / RUN, (json.dumps(_plain(run), indent=1, allow_nan=False) + "\n").encode())
+
+
+def _same(old: Run, new: Run) -> bool:
+    """Whether both were made from the same tables."""
+    return _plain(old) == _plain(new) and all(np.array_equal(old.seen[name], new.seen[name]) for name in new.seen)
+
+
+def _hashes(rows: Tensor) -> NDArray[np.uint64]:
+    return row_hashes(pd.DataFrame(rows.numpy()))
 
 
 def _config(kind: type, settings: Mapping[str, Any]) -> Any:

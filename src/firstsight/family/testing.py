@@ -1,8 +1,6 @@
 """Meta-test on tables of a family that the run has never seen, against what can be done without a past."""
 
 import dataclasses
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +12,7 @@ from tqdm import tqdm
 
 from firstsight import catalogue
 from firstsight.checks import check_number
-from firstsight.core import Data, Learner, Task
+from firstsight.core import Data, Learner, Task, Tree
 from firstsight.engine.evaluate import Interval, interval, paired
 from firstsight.engine.record import write_record
 from firstsight.engine.scratch import from_scratch
@@ -23,8 +21,9 @@ from firstsight.family.run import Run, meta_of, read_run, seen_in, standardised,
 from firstsight.report.pictures import save_differences
 from firstsight.seeds import generator_of
 
-OURS = "adapted"
-METHODS = (OURS, "not adapted", "from scratch, same rows", "from scratch, all other rows")
+OURS, STILL = "adapted", "not adapted"
+FEW, MANY = "from scratch, same rows", "from scratch, all other rows"
+METHODS = (OURS, STILL, FEW, MANY)
 
 
 class FamilyTest(NamedTuple):
@@ -82,6 +81,11 @@ def run_tests(
     run = read_run(directory)
     asked: dict[str, Any] = {name: value for name, value in (("group", group), ("label", label)) if value is not None}
     run = run._replace(asked=run.asked._replace(family=dataclasses.replace(run.asked.family, **asked)))
+    if run.asked.family.label in {column.name for column in run.columns.columns}:
+        raise ValueError(
+            f"label={run.asked.family.label!r} is a column that the run has learned from, so it cannot be the truth; "
+            "meta-train with --label"
+        )
     learner, meta, theta = theta_of(run)
     still = meta_of(run, learner, inner_steps=0)
     tables, truths, notes = _unseen(run, tasks)
@@ -90,17 +94,17 @@ def run_tests(
         scores: dict[str, list[float]] = {}
         for repeat in range(repeats):
             task, rest = _draw(run, learner, tables[name], truths.get(name), seed, name, repeat)
-            fits: dict[str, Callable[[], Any]] = {
-                METHODS[0]: partial(meta.adapt, theta, task.support),
-                METHODS[1]: partial(still.adapt, theta, task.support),
-                METHODS[2]: partial(from_scratch, learner, task.support, seed=seed),
-                METHODS[3]: partial(from_scratch, learner, rest, seed=seed),
+            states = {
+                OURS: meta.adapt(theta, task.support),
+                STILL: still.adapt(theta, task.support),
+                FEW: _alone(learner, task.support, seed),
+                MANY: _alone(learner, rest, seed),
             }
-            for method, fit in fits.items():
-                for what, score in _scored(learner, fit, task.query, clusters=_clusters(run)).items():
+            for method, state in states.items():
+                for what, score in _scored(learner, state, task.query, clusters=_clusters(run)).items():
                     scores.setdefault(f"{method}{what}", []).append(score)
         rows.append({"table": name, **{what: float(np.mean(values)) for what, values in scores.items()}})
-    names = [name for name in rows[0] if name != "table" and all(np.isfinite(row[name]) for row in rows)]
+    names = [name for name in rows[0] if name != "table" and all(np.isfinite(row.get(name, np.nan)) for row in rows)]
     return FamilyTest(
         rows,
         {name: interval([row[name] for row in rows]) for name in names},
@@ -139,13 +143,13 @@ def _unseen(run: Run, tasks: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]
     for name, frame in read_family(tasks, family).items():
         if len(frame) < needed:
             notes.append(f"{name} has {len(frame)} rows, fewer than n_support + n_query = {needed}: left out")
-        elif (known := seen_in(run, frame)) is not None:
+            continue
+        rows = table_rows(run, frame, name)
+        if (known := seen_in(run, rows)) is not None:
             notes.append(f"{name} shares rows with {known}, which the run has learned from: left out")
         else:
-            tables[name] = table_rows(run, frame, name)
+            tables[name] = rows
             if family.label:
-                if family.label not in frame.columns:
-                    raise ValueError(f"label={family.label!r} should be a column of {name}, as of the others")
                 truths[name] = torch.from_numpy(frame[family.label].astype("category").cat.codes.to_numpy().copy())
     if not tables:
         raise ValueError(f"no table of {tasks} is left to test on: {notes[0]}; pass tables the run has not seen")
@@ -169,17 +173,25 @@ def _draw(
     return Task(data(support), data(query)), data(rest)
 
 
-def _scored(learner: Learner, fit: Callable[[], Any], query: Data, *, clusters: bool) -> dict[str, float]:
-    """Query loss, and with truth the adjusted Rand index; NaN where the learner cannot be fitted to so few rows."""
+def _alone(learner: Learner, data: Data, seed: int) -> Tree | None:
+    """The learner from scratch, or None where it cannot be fitted to so few rows."""
+    try:
+        return from_scratch(learner, data, seed=seed)
+    except ValueError:
+        # All that a finite table of the right width can be refused for.
+        return None
+
+
+def _scored(learner: Learner, state: Tree | None, query: Data, *, clusters: bool) -> dict[str, float]:
+    """Query loss, and with truth the adjusted Rand index over the rows that have one."""
+    if state is None:
+        return {"": float("nan")}
     with torch.no_grad():
-        try:
-            state = fit()
-        except ValueError:
-            return {"": float("nan")}
         scores = {"": float(learner.loss(state, query))}
-        if clusters and query.y is not None:
+        if clusters and query.y is not None and bool((query.y >= 0).any()):
+            known = query.y >= 0
             found = learner.predict(state, query.X).argmax(1)
-            scores[", adjusted Rand"] = float(adjusted_rand_score(query.y.numpy(), found.numpy()))
+            scores[", adjusted Rand"] = float(adjusted_rand_score(query.y[known].numpy(), found[known].numpy()))
     return scores
 
 

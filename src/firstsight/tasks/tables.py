@@ -7,7 +7,8 @@ Columns are standardised, because learners measure distances over all of them:
 
 * ``scale="family"``: by the mean and standard deviation of all rows of meta-training. What a table is beside
   the others stays visible, such as a store that is dearer than the rest.
-* ``scale="task"``: by those of the task's own support rows. What differs between tables is taken away.
+* ``scale="task"``: by those of the task's own support rows. What differs between tables is taken away. A
+  column that hardly varies in the support, as far as few rows tell, is divided by a tenth of the family's deviation.
 
 The query's own statistics are never used.
 """
@@ -22,6 +23,8 @@ from torch import Tensor
 
 from firstsight.checks import check_choice, check_finite, check_number, check_rows
 from firstsight.core import Data, Sample, Task
+
+LEAST = 0.1  # deviation of a task's column, in deviations of the family's, under which it is taken for chance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +82,37 @@ def scaling_of(X: Tensor) -> Scaling:
     """
     # In float64: a column of the size of a year in seconds has no digits left for its deviation in float32.
     deviation, mean = torch.std_mean(X.double(), -2, correction=0)
-    constant = deviation <= 1e-9 * mean.abs().clamp(min=1e-30)
-    return Scaling(mean, torch.where(constant, 1.0, deviation))
+    return Scaling(mean, torch.where(_varies(X), deviation, 1.0))
 
 
 def scaled(X: Tensor, scaling: Scaling) -> Tensor:
     """Standardised columns, float32; computed in float64."""
     mean, deviation = (part[..., None, :] for part in scaling)
     return ((X.double() - mean) / deviation).float()
+
+
+def standardised(X: Tensor, support: Tensor, config: Config, family: Scaling) -> Tensor:
+    """Rows on the scale that ``config`` asks for, float32.
+
+    Parameters
+    ----------
+    X : Tensor of shape (..., n_rows, n_features)
+        Rows of a table, or of a batch of tables.
+    support : Tensor of shape (..., n_support, n_features)
+        Those rows of the same table that are seen.
+    config : Config
+        Settings.
+    family : Scaling
+        Of meta-training.
+
+    """
+    if config.scale == "none":
+        return X.float()
+    if config.scale == "family":
+        return scaled(X, family)
+    own = scaling_of(support)
+    deviation = torch.maximum(own.deviation.where(_varies(support), 0), LEAST * family.deviation)
+    return scaled(X, own._replace(deviation=deviation))
 
 
 def build(
@@ -104,8 +130,7 @@ def build(
     truths : sequence of Tensor of shape (n_rows,), optional
         Class numbers (int64) of the rows of every table, for scoring.
     scaling : Scaling, optional
-        For ``scale="family"``: that of meta-training, when these tables are others; by default that of
-        all rows of ``tables``.
+        That of meta-training, when these tables are others; by default that of all rows of ``tables``.
 
     Returns
     -------
@@ -134,8 +159,10 @@ def build(
     if truths is not None and [len(truth) for truth in truths] != [len(table) for table in tables]:
         raise ValueError("truths should have one number a row of every table; their lengths differ")
     rows = torch.cat(list(tables))
+    family = scaling or scaling_of(rows)
     if config.scale == "family":
-        rows = scaled(rows, scaling or scaling_of(rows))
+        rows = scaled(rows, family)
+    check_finite("a family's rows in float32", rows.float())
     lengths = torch.tensor([len(table) for table in tables])
     return partial(
         sample,
@@ -143,6 +170,7 @@ def build(
         y=None if truths is None else torch.cat(list(truths)),
         firsts=(lengths.cumsum(0) - lengths).tolist(),
         lengths=lengths.tolist(),
+        family=family,
         config=config,
     )
 
@@ -155,6 +183,7 @@ def sample(
     y: Tensor | None,
     firsts: list[int],
     lengths: list[int],
+    family: Scaling,
     config: Config,
 ) -> Task:
     """Tasks of tables that lie one after the other in ``rows``."""
@@ -165,7 +194,7 @@ def sample(
     )
     X = rows[numbers]
     if config.scale == "task":
-        X = scaled(X, scaling_of(X[:, : config.n_support]))
+        X = standardised(X, X[:, : config.n_support], config, family)
     truth = None if y is None else y[numbers]
     return Task(
         *(
@@ -173,3 +202,9 @@ def sample(
             for part in (slice(0, config.n_support), slice(config.n_support, None))
         )
     )
+
+
+def _varies(X: Tensor) -> Tensor:
+    """Whether columns vary by more than rounding, of shape (..., n_features)."""
+    deviation, mean = torch.std_mean(X.double(), -2, correction=0)
+    return deviation > 1e-9 * mean.abs().clamp(min=1e-30)
