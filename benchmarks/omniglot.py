@@ -20,9 +20,10 @@ from torch import Tensor
 
 import firstsight as fs
 from firstsight import datasets, losses
-from firstsight.core import Data, Learner, Sample, Tree
+from firstsight.core import Data, Sample, Tree
 from firstsight.engine.execute import keep_freed_memory
 from firstsight.engine.record import write_record
+from firstsight.engine.resume import read_theta
 from firstsight.learners import classifier
 from firstsight.meta import joint, maml, meta_sgd, reptile
 from firstsight.report.pictures import save_lines
@@ -45,9 +46,9 @@ class Method(NamedTuple):
     episode: episodes.Config = EPISODE
     optimizer: str = "Adam"
     outer_lr: float = 3e-3
-    norm: str = "support"
 
 
+TRANSDUCTIVE = ("maml", "meta_sgd")  # tested once more with normalisation by the query's own statistics
 METHODS = {
     "maml": Method(maml.build, tuple(maml.Config(inner_lr=rate) for rate in RATES), 1200),
     "maml, first order": Method(
@@ -56,7 +57,6 @@ METHODS = {
     "joint": Method(joint.build, tuple(joint.Config(inner_lr=rate) for rate in RATES), 1200),
     "anil": Method(maml.build, tuple(maml.Config(inner_lr=rate, adapted=("head",)) for rate in RATES), 1200),
     "meta_sgd": Method(meta_sgd.build, tuple(meta_sgd.Config(inner_lr=rate) for rate in RATES), 1200),
-    "maml, transductive": Method(maml.build, tuple(maml.Config(inner_lr=rate) for rate in RATES), 1200, norm="query"),
     "reptile": Method(
         reptile.build,
         tuple(reptile.Config(inner_lr=rate, inner_steps=5) for rate in RATES),
@@ -81,14 +81,9 @@ def drawn(part: str, config: episodes.Config) -> Sample:
     return episodes.build(config, torch.from_numpy(images.X), torch.from_numpy(images.y))
 
 
-def learner_of(method: Method) -> Learner:
-    """Conv4 normalised as the method says."""
-    return classifier.build(classifier.Config(body="conv", norm=method.norm, downsample="stride"))
-
-
-def meta_of(method: Method, inner: Any) -> fs.MetaLearner:
-    """The meta-learner, judged outside by cross-entropy on the query."""
-    learner = learner_of(method)
+def meta_of(method: Method, inner: Any, norm: str = "support") -> fs.MetaLearner:
+    """The meta-learner over Conv4, judged outside by cross-entropy on the query."""
+    learner = classifier.build(classifier.Config(body="conv", norm=norm, downsample="stride"))
     return method.build(inner, learner, losses.on_query(losses.cross_entropy, learner))
 
 
@@ -133,9 +128,28 @@ def train(
     return fs.last(noted(taken), total=steps, label=folder.name).info.best_theta, curve
 
 
+def accuracies(meta: fs.MetaLearner, theta: Tree, sample: Sample, n_tasks: int, seed: int) -> list[float]:
+    """One number a task."""
+    result = fs.meta_test(meta, theta, sample, n_tasks=n_tasks, seed=seed, metrics={"accuracy": accuracy}, plan=PLAN)
+    return [row["accuracy"] for row in result.rows]
+
+
+def transductive(name: str, trained: dict[str, Any], test: Sample, args: argparse.Namespace) -> dict[str, Any]:
+    """The same theta and inner loop, the query's rows normalised by the query's statistics."""
+    method = METHODS[name]
+    inner = dataclasses.replace(method.candidates[0], **{**trained["inner"], "inner_steps": trained["test_steps"]})
+    meta = meta_of(method, inner, norm="query")
+    theta = read_theta(args.out / slug(name) / "full" / "checkpoint.safetensors", meta.init(torch.Generator()))
+    return {**trained, "accuracies": accuracies(meta, theta, test, args.test_tasks, args.seed)}
+
+
+def slug(name: str) -> str:
+    return name.replace(", ", "-").replace(" ", "-")
+
+
 def chosen_and_trained(name: str, parts: dict[str, Sample], args: argparse.Namespace) -> dict[str, Any]:
     """One method from the choice of its inner loop to its accuracy on the meta-test characters."""
-    method, folder = METHODS[name], args.out / name.replace(", ", "-").replace(" ", "-")
+    method, folder = METHODS[name], args.out / slug(name)
     parts = {**parts, "train": drawn("train", method.episode)}
     steps = max(1, round(method.steps * args.shorten))
     tried = {}
@@ -146,11 +160,8 @@ def chosen_and_trained(name: str, parts: dict[str, Sample], args: argparse.Names
     theta, curve = train(method, inner, parts, steps, 20, folder / "full", args)
 
     def tested(part: str, factor: int, n_tasks: int) -> list[float]:
-        meta = meta_of(method, dataclasses.replace(inner, inner_steps=factor * inner.inner_steps))
-        result = fs.meta_test(
-            meta, theta, parts[part], n_tasks=n_tasks, seed=args.seed, metrics={"accuracy": accuracy}, plan=PLAN
-        )
-        return [row["accuracy"] for row in result.rows]
+        many = dataclasses.replace(inner, inner_steps=factor * inner.inner_steps)
+        return accuracies(meta_of(method, many), theta, parts[part], n_tasks, args.seed)
 
     by_factor = {factor: statistics.mean(tested("validation", factor, 200)) for factor in (1, 3, 10)}
     factor = max(by_factor, key=by_factor.__getitem__)
@@ -179,12 +190,14 @@ def main() -> None:
     parts = {part: drawn(part, SCORED) for part in ("validation", "test")}
     results: dict[str, dict[str, Any]] = {}
     for name in args.methods:
-        file = args.out / f"{name.replace(', ', '-').replace(' ', '-')}.json"
+        file = args.out / f"{slug(name)}.json"
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             write_record(file, chosen_and_trained(name, parts, args))
         results[name] = json.loads(file.read_text())
         print(f"{name}: {fs.interval(results[name]['accuracies'])}", flush=True)
+    for name in [name for name in TRANSDUCTIVE if name in results]:
+        results[f"{name}, transductive"] = transductive(name, results[name], parts["test"], args)
 
     print(f"\nOmniglot 5-way 1-shot, {args.test_tasks} meta-test tasks of 15 queries a class, seed {args.seed}")
     print("method                  accuracy              minus joint            inner steps, rate   tasks   minutes")
@@ -200,7 +213,11 @@ def main() -> None:
     write_record(args.out / "omniglot.json", results)
     save_lines(
         args.out / "curves.png",
-        {name: [(seconds / 60, loss) for _, seconds, loss in result["curve"]] for name, result in results.items()},
+        {
+            name: [(seconds / 60, loss) for _, seconds, loss in result["curve"]]
+            for name, result in results.items()
+            if name in METHODS
+        },
         x_label="minutes of meta-training on 2 cores",
         y_label="query cross-entropy on meta-validation characters",
     )

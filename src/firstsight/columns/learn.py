@@ -135,7 +135,7 @@ def _uninformative(name: str, n_rows: int, n_values: int, labels: list[str]) -> 
     elif len(labels) > 1:
         return None
     elif n_values == n_rows:
-        note = f"{name}: {labels[0]!r} in all rows of all tables, left out"
+        note = f"{name}: {labels[0]!r} in every row that was learned from, left out"
     else:  # whether it is missing is all that it tells
         column = Column(name=name, kind="category", missing=True, levels=(labels[0],))
         return Decided(column, [f"{name}: {labels[0]!r} or missing, taken as a category"])

@@ -63,7 +63,7 @@ def read_table(path: Path) -> pd.DataFrame:
     else:
         raise ValueError(f"{path} should end in one of {', '.join(SUFFIXES)}; convert it to one of these")
     if table.shape[0] == 0 or table.shape[1] == 0:
-        raise ValueError(f"{path} should have at least one row and one column; found shape {table.shape}")
+        raise ValueError(f"{path} should have at least one row and one column; found shape {table.shape}; leave it out")
     return table
 
 

@@ -1,6 +1,7 @@
 """Meta-test on tables of a family that the run has never seen, against what can be done without a past."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from firstsight import catalogue
 from firstsight.checks import check_number
 from firstsight.core import Data, Learner, Task, Tree
 from firstsight.engine.evaluate import Interval, interval, paired
+from firstsight.engine.execute import torch_threads
 from firstsight.engine.record import write_record
 from firstsight.engine.scratch import from_scratch
 from firstsight.family.read import read_family
@@ -89,21 +91,23 @@ def run_tests(
     learner, meta, theta = theta_of(run)
     still = meta_of(run, learner, inner_steps=0)
     tables, truths, notes = _unseen(run, tasks)
+    fits = {
+        OURS: lambda task, rest: meta.adapt(theta, task.support),
+        STILL: lambda task, rest: still.adapt(theta, task.support),
+        FEW: lambda task, rest: _alone(learner, task.support, seed),
+        MANY: lambda task, rest: _alone(learner, rest, seed),
+    }
     rows = []
-    for name in tqdm(tables, desc="meta-test", unit="table", disable=None, leave=False):
-        scores: dict[str, list[float]] = {}
-        for repeat in range(repeats):
-            task, rest = _draw(run, learner, tables[name], truths.get(name), seed, name, repeat)
-            states = {
-                OURS: meta.adapt(theta, task.support),
-                STILL: still.adapt(theta, task.support),
-                FEW: _alone(learner, task.support, seed),
-                MANY: _alone(learner, rest, seed),
-            }
-            for method, state in states.items():
-                for what, score in _scored(learner, state, task.query, clusters=_clusters(run)).items():
+    with torch_threads(1):  # fits to a few rows take many short steps
+        for name in tqdm(tables, desc="meta-test", unit="table", disable=None, leave=False):
+            draws = [
+                _draw(run, learner, tables[name], truths.get(name), seed, name, number) for number in range(repeats)
+            ]
+            scores: dict[str, list[float]] = {}
+            for (task, rest), (method, fit) in itertools.product(draws, fits.items()):
+                for what, score in _scored(learner, fit(task, rest), task.query, clusters=_clusters(run)).items():
                     scores.setdefault(f"{method}{what}", []).append(score)
-        rows.append({"table": name, **{what: float(np.mean(values)) for what, values in scores.items()}})
+            rows.append({"table": name, **{what: float(np.mean(values)) for what, values in scores.items()}})
     names = [name for name in rows[0] if name != "table" and all(np.isfinite(row.get(name, np.nan)) for row in rows)]
     return FamilyTest(
         rows,

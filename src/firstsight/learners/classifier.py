@@ -11,7 +11,8 @@ blocks are those of MAML (Finn et al. 2017, arXiv:1703.03400), but for what ``ne
 Batch normalisation (``norm="support"``) takes its statistics from the support, in the inner loop and on
 the query alike, which is inductive: a query row is judged alone. ``norm="query"`` takes those of the rows
 at hand, as the published MAML does; that is transductive, for the rows of a query tell each other their
-classes' balance, and its figures belong in a row of their own.
+classes' balance, and its figures belong in a row of their own. (Joint training, which sees support and query
+together, normalises by both while it trains; it adapts as the others do.)
 """
 
 from collections.abc import Callable
