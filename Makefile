@@ -16,6 +16,7 @@ slow: .venv/installed
 bench: .venv/installed
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/tables.py
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -133,9 +133,10 @@ def _tables() -> list[torch.Tensor]:
 
 
 TASKS: dict[str, Sample] = {
+    "tables": tables.build(tables.Config(n_support=5, n_query=7), _tables()),
     **{
-        f"tables scaled by {scale}": tables.build(tables.Config(n_support=5, n_query=7, scale=scale), _tables())
-        for scale in ("family", "task", "none")
+        f"tables, scale {scale}": tables.build(tables.Config(n_support=5, n_query=7, scale=scale), _tables())
+        for scale in ("task", "none")
     },
     "episodes": EPISODES,
     "mixtures": mixtures.build(

@@ -429,7 +429,7 @@ NUMBERS = {f"s{i}.csv": frame(a=[i, 1, 2], b=["u", "v", "w"]) for i in range(3)}
         ({"a.csv": frame(a=[])}, [], "a.csv should have at least one row; found none; leave it out"),
         ({"a.csv": pd.DataFrame([[1, 2]], columns=["a", "a"])}, [], "a.csv .* found 'a' more than once"),
         ({"a.csv": pd.DataFrame([[1, 2]], columns=[1, "1"])}, [], "found '1' more than once"),
-        ({"a.csv": frame(a=[1, 1])}, [], r"at least one column that varies; found none \(a: '1' in all rows"),
+        ({"a.csv": frame(a=[1, 1])}, [], r"at least one column that varies; found none \(a: '1' in every row"),
         ({"a.csv": frame(a=[1, 2])}, ["a"], "found none .all are ignored"),
         ({"a.csv": frame(a=[1, 2])}, ["z"], r"ignore=\['z'\] should name columns of the tables, which have 'a'"),
         (NUMBERS | {"s7.csv": frame(a=[1])}, [], r"s7.csv .* most tables \(3 of 4\); it lacks 'b'; correct"),
