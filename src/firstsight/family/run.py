@@ -179,7 +179,7 @@ def train_run(tasks: Path, out: Path, asked: Asked, say: Say) -> Run:
         estimate = cost(meta, samples["train"], asked.train)
         train = _planned(asked.train, dataclasses.asdict(estimate.plan))
         say(
-            f"{train.steps} steps of {train.meta_batch} tasks, run by {estimate.plan.backend}: about "
+            f"{train.steps} steps of {train.meta_batch} tasks, run by {estimate.plan.backend}: "
             f"{_duration(estimate.seconds)}; stop it at any moment, the same command goes on"
         )
     # Checks everything and writes a first checkpoint; only what it accepts becomes a run.
@@ -360,14 +360,10 @@ def _notes(
 
 def _duration(seconds: float) -> str:
     if seconds < 10:
-        return "10 s or less"
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )
+        return "less than 10 s"
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
 
 
 def _plain(run: Run) -> dict[str, Any]:

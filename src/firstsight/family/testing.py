@@ -136,7 +136,7 @@ def save_test(result: FamilyTest, out: Path) -> None:
         out / "test.png",
         {name: [row[OURS] - row[name] for row in result.rows] for name in result.differences},
         result.differences,
-        x_label=f"query loss of '{OURS}' minus that of ..., one dot a table; left of 0: adapted is better",
+        x_label=f"query loss of '{OURS}' minus that of each other, a dot a table\n(left of 0: adapting is better)",
     )
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
 
+FEW = 40  # points of a line that are marked one by one
+
 
 def new_figure(width: float, height: float) -> "Figure":
     """An empty matplotlib figure of this size in inches.
@@ -83,10 +85,10 @@ def save_lines(path: Path, lines: Mapping[str, Sequence[tuple[float, float]]], *
     figure = new_figure(6.4, 4.2)
     axes = figure.add_subplot()
     for colour, (name, points) in zip(COLOURS, lines.items(), strict=False):
-        axes.plot([x for x, _ in points], [y for _, y in points], marker="o", markersize=3, color=colour, label=name)
+        marker = "o" if len(points) <= FEW else ""
+        axes.plot([x for x, _ in points], [y for _, y in points], marker=marker, markersize=3, color=colour, label=name)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
