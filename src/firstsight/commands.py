@@ -17,8 +17,9 @@ from firstsight.engine.config import TrainConfig
 from firstsight.engine.execute import keep_freed_memory
 from firstsight.family import read
 from firstsight.family.adapting import adapt_run
-from firstsight.family.run import Asked, check_asked, train_run
+from firstsight.family.run import Asked, check_asked
 from firstsight.family.testing import METHODS, FamilyTest, run_tests, save_test
+from firstsight.family.training import train_run
 from firstsight.flags import config_of, flags_of, read_toml, with_flags
 from firstsight.tasks import tables
 

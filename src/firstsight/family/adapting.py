@@ -8,7 +8,8 @@ from torch import Tensor
 from firstsight import catalogue
 from firstsight.columns.read import read_table
 from firstsight.engine.evaluate import adapt, predict
-from firstsight.family.run import Run, Say, read_run, standardised, table_rows, theta_of
+from firstsight.family.run import Run, read_run, standardised, table_rows, theta_of
+from firstsight.family.training import Say
 from firstsight.seeds import generator_of
 
 UNLIKE = 3.0  # deviations of the family by which the mean of a column may differ without a word
