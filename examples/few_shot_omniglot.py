@@ -2,7 +2,8 @@
 
 First-order MAML meta-trains four convolutional blocks on 5-way 1-shot tasks of Omniglot's training characters;
 then it meets characters of the test part. Reads the data set from the mirror folder in FIRSTSIGHT_DATA_MIRROR,
-or downloads it. About three minutes on two cores reach some 88 %; ``runs/omniglot_maml.sh`` goes on to the end.
+or downloads it. It takes some minutes; ``runs/omniglot_maml.sh`` compares methods, and ``benchmarks/LOG.md`` has
+what they reach.
 """
 
 import torch
