@@ -4,6 +4,7 @@ import datetime
 import decimal
 import gzip
 import json
+import sys
 import warnings
 
 import numpy as np
@@ -390,6 +391,13 @@ def test_texts_that_are_alike_are_near():
     matrix = encode(columns, frame(t=["Main Street 15", "Main Street 16", "qqqq", None, ""]), "new")
     assert np.abs(matrix[0] - matrix[1]).sum() < np.abs(matrix[0] - matrix[2]).sum()
     assert not matrix[3:].any()
+
+
+def test_without_skrub_texts_say_what_to_install(monkeypatch):
+    columns = learn(t=MANY)
+    monkeypatch.setitem(sys.modules, "skrub", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'firstsight\[text\]'"):
+        encode(columns, frame(t=["Main Street 15"]), "new")
 
 
 def test_hashes_of_texts_stay_what_they_are():

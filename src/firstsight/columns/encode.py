@@ -110,8 +110,12 @@ def _hashed(values: Values) -> list[NDArray[np.float64]]:
 
     Texts that share many runs have many numbers in common. The encoder learns nothing, so none is kept.
     """
-    from skrub import MinHashEncoder  # takes seconds to import, and few tables have texts
-
+    try:
+        from skrub import MinHashEncoder  # takes seconds to import, and few tables have texts
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "columns of texts need skrub; install it with: pip install 'firstsight[text]', or --ignore them"
+        ) from error
     codes, labels = values.coded
     hashes = np.zeros((len(labels) + 1, N_HASHES))
     if labels:

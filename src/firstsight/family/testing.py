@@ -20,7 +20,7 @@ from firstsight.engine.record import write_record
 from firstsight.engine.scratch import from_scratch
 from firstsight.family.read import read_family
 from firstsight.family.run import Run, meta_of, read_run, seen_in, standardised, table_rows, theta_of
-from firstsight.report.pictures import save_differences
+from firstsight.report.pictures import new_figure, save_differences
 from firstsight.seeds import generator_of
 
 OURS, STILL = "adapted", "not adapted"
@@ -80,6 +80,7 @@ def run_tests(
 
     """
     check_number("repeats", repeats, at_least=1, integer=True)
+    new_figure(1, 1)  # says now, and not after the test, that matplotlib is missing
     run = read_run(directory)
     asked: dict[str, Any] = {name: value for name, value in (("group", group), ("label", label)) if value is not None}
     run = run._replace(asked=run.asked._replace(family=dataclasses.replace(run.asked.family, **asked)))

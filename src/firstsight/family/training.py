@@ -34,7 +34,7 @@ from firstsight.family.run import (
     same_tables,
     write_run,
 )
-from firstsight.report.pictures import save_lines
+from firstsight.report.pictures import new_figure, save_lines
 from firstsight.seeds import generator_of
 from firstsight.tasks import tables as tables_of
 from firstsight.tasks.noise import with_noise
@@ -71,6 +71,7 @@ def train_run(tasks: Path, out: Path, asked: Asked, say: Say) -> Run:
 
     """
     check_asked(asked.learner, asked.meta)
+    new_figure(1, 1)  # says now, and not after the training, that matplotlib is missing
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"out={str(out)!r} should be a folder; it is a file; pass another --out")
     old = read_run(out) if (out / CHECKPOINT).exists() else None
