@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from firstsight.datasets.clustering import ClusteringTable, list_gagolewski, load_gagolewski
     from firstsight.datasets.fingerprints import fingerprint, pairs, similarity
     from firstsight.datasets.images import Images, load_digits, load_fashion_mnist, load_mnist, load_omniglot
+    from firstsight.datasets.partitions import Partitioned, list_partitions, load_partitions, partition_family
     from firstsight.datasets.registry import DATASETS, DataSet, describe, files
     from firstsight.datasets.sound import Sounds, load_fsdd
     from firstsight.datasets.splits import families, groups, split_groups
@@ -49,6 +50,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "fingerprints": ["fingerprint", "pairs", "similarity"],
         "splits": ["families", "groups", "split_groups"],
         "images": ["Images", "load_digits", "load_fashion_mnist", "load_mnist", "load_omniglot"],
+        "partitions": ["Partitioned", "list_partitions", "load_partitions", "partition_family"],
         "registry": ["DATASETS", "DataSet", "describe", "files"],
         "sound": ["Sounds", "load_fsdd"],
         "streams": ["Series", "Stream", "load_elec2", "load_nab"],
