@@ -53,7 +53,7 @@ def test_ranges_are_kept_whatever_they_are(seed, data):
     most = data.draw(st.integers(1, 24))
     least = data.draw(st.integers(1, most))
     n_rows = data.draw(st.integers(max(20, 10 * least), 300))
-    n_features = data.draw(st.integers(2, 40))
+    n_features = data.draw(st.integers(1, 40))
     shares = {name: data.draw(st.sampled_from([0.0, 1.0])) for name in ("noisy", "outliers", "idle", "categories")}
     more = ("rounded", "quantised", "repeated", "rotated", "rescaled")
     shares |= {name: data.draw(st.sampled_from([0.0, 1.0])) for name in more}
@@ -160,7 +160,7 @@ def test_a_setting_of_another_kind_is_refused(name):
     [
         ({"n_rows": (2, 5)}, "n_rows"),
         ({"n_rows": (50, 60), "n_clusters": (6, 20)}, "n_rows"),
-        ({"n_features": (1, 2)}, "n_features"),
+        ({"n_features": (0, 2)}, "n_features"),
         ({"n_clusters": (0, 3)}, "n_clusters"),
         ({"n_clusters": (5, 3)}, "n_clusters"),
         ({"noisy": 1.5}, "noisy"),

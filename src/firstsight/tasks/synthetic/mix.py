@@ -46,7 +46,7 @@ class Config:
     n_rows : (int, int)
         Range of the number of rows, >= 10 times the fewest clusters; log-uniform.
     n_features : (int, int)
-        Range of the number of columns, >= 2; two and three are common.
+        Range of the number of columns, >= 1; two and three are common, one is rare, and shapes have two or more.
     n_clusters : (int, int)
         Range of the number of clusters, from 1 to 50; two to six are common, and a table has 10
         rows a cluster or more.
@@ -75,7 +75,7 @@ class Config:
     """
 
     n_rows: tuple[int, int] = (50, 2000)
-    n_features: tuple[int, int] = (2, 100)
+    n_features: tuple[int, int] = (1, 100)
     n_clusters: tuple[int, int] = (1, 20)
     shapes: float = 0.36
     gaussians: float = 0.26
@@ -93,7 +93,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_range("n_rows", self.n_rows, integer=True, at_least=10)
-        check_range("n_features", self.n_features, integer=True, at_least=2)
+        check_range("n_features", self.n_features, integer=True, at_least=1)
         check_range("n_clusters", self.n_clusters, integer=True, at_least=1, at_most=50)
         if self.n_rows[0] < 10 * self.n_clusters[0]:
             raise ValueError(
@@ -111,9 +111,10 @@ class Config:
             )
 
     def _weights(self) -> list[float]:
-        """Weights of the kinds that the number of clusters allows."""
-        one, more = self.n_clusters[0] == 1, self.n_clusters[1] > 1 and self.n_rows[1] >= 20
-        return [float(getattr(self, name)) * (one if name == "structureless" else more) for name in KINDS]
+        """Weights of the kinds that the numbers of clusters and columns allow."""
+        more = self.n_clusters[1] > 1 and self.n_rows[1] >= 20
+        allowed = {"structureless": self.n_clusters[0] == 1, "shapes": more and self.n_features[1] > 1}
+        return [float(getattr(self, name)) * allowed.get(name, more) for name in KINDS]
 
 
 _DEFAULT = Config()
@@ -215,6 +216,9 @@ def _n_clusters(rng: Rng, n_rows: int, config: Config) -> int:
 def _n_features(rng: Rng, kind: str, config: Config) -> int:
     """Log-uniform, with two and three columns more often, for shapes most often."""
     low, high = config.n_features
+    if low == 1 and kind != "shapes" and (high == 1 or rng.random() < 0.05):
+        return 1
+    low, high = max(low, 2), max(high, 2)
     if low <= 3 and rng.random() < (0.75 if kind == "shapes" else 0.2):
         return int(rng.integers(low, min(3, high) + 1)) if rng.random() < 0.3 else low
     if kind == "shapes":
