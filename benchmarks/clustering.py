@@ -27,15 +27,17 @@ from typing import Any
 import clustering_baselines as baselines
 import numpy as np
 import pandas as pd
+from clustering_made import made_tables
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from firstsight import datasets
+from firstsight import datasets, pretrained
 from firstsight.datasets.partitions import BATTERIES, NOISE, Partitioned
 from firstsight.engine.evaluate import paired
 from firstsight.report.pictures import new_figure
 
+MADE = ("made", "made-one")
 SCALINGS = {"standardised": True, "raw": False}
 KEY = ("table", "method", "scaling", "version", "rows", "seed")
 Row = dict[str, Any]
@@ -90,6 +92,8 @@ def chosen_tables(args: argparse.Namespace) -> Iterator[Partitioned]:
             for name in names:
                 if name.startswith(f"{battery}/") and (not args.limit or kept[battery] < args.limit):
                     yield datasets.load_partitions(name)
+        for battery in [name for name in MADE if name in args.batteries]:
+            yield from (table for table in made_tables(args.each, args.seed) if table.battery == battery)
         if args.folder:
             yield from folder_tables(args.folder, args.label)
 
@@ -100,9 +104,9 @@ def chosen_tables(args: argparse.Namespace) -> Iterator[Partitioned]:
 
 
 def fingerprint(path: str) -> str:
-    """So that a prior that was trained again is measured again."""
-    file = Path(path)
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else path
+    """So that a prior that was trained again is measured again; that of the package for an empty path."""
+    files = sorted((Path(path) if path else pretrained.FOLDER / "clusterer").glob("*.*"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def run_table(table: Partitioned, wanted: list[tuple[str, str]], args: argparse.Namespace) -> Iterator[Row]:
@@ -150,7 +154,7 @@ def named_path(text: str) -> tuple[str, str]:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batteries", nargs="*", default=["fcps", "graves", "sipu"], choices=BATTERIES)
+    parser.add_argument("--batteries", nargs="*", default=["fcps", "graves", "sipu"], choices=[*BATTERIES, *MADE])
     parser.add_argument(
         "--folder", type=Path, help="CSV files with a truth; --batteries without a name for these alone"
     )
@@ -158,6 +162,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=2000, help="at most, drawn without replacement")
     parser.add_argument("--max-k", type=int, default=12, help="tables whose every truth has more are left out")
     parser.add_argument("--limit", type=int, help="tables a battery, drawn by the seed")
+    parser.add_argument("--each", type=int, default=10, help="made tables of a kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--methods", nargs="*", default=list(baselines.METHODS), choices=baselines.METHODS)
     parser.add_argument("--ours", type=named_path, action="append", default=[], metavar="NAME=PATH", help="a prior")

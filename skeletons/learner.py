@@ -13,8 +13,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from firstsight.checks import check_number, check_rows
+from firstsight.checks import check_number
 from firstsight.core import Data, Learner, Tree
+from firstsight.tensor_checks import check_rows
 
 
 # 1. Settings: frozen, keyword-only, each with its unit and range, each checked.

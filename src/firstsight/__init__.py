@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from firstsight.engine.config import Plan, TrainConfig
     from firstsight.engine.evaluate import Interval, adapt, interval, meta_test, paired, predict
     from firstsight.engine.train import Step, draw, last, meta_train
+    from firstsight.estimators.clusterer import Clusterer
     from firstsight.tasks.noise import with_noise
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
@@ -24,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "engine.config": ["Plan", "TrainConfig"],
         "engine.evaluate": ["Interval", "adapt", "interval", "meta_test", "paired", "predict"],
         "engine.train": ["Step", "draw", "last", "meta_train"],
+        "estimators.clusterer": ["Clusterer"],
         "tasks.noise": ["with_noise"],
     },
 )

@@ -9,11 +9,12 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from firstsight.checks import check_finite, check_meta_learner, check_number, check_rows, check_sample
+from firstsight.checks import check_number
 from firstsight.core import Data, MetaLearner, Sample, Tree
 from firstsight.engine.config import Plan
 from firstsight.engine.execute import checked_tasks, map_tasks
 from firstsight.seeds import generator_of
+from firstsight.tensor_checks import check_finite, check_meta_learner, check_rows, check_sample
 from firstsight.trees import cast, detach, index, leaves, named_leaves
 
 Metric = Callable[[Tensor, Data], float]

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from firstsight.checks import check_batch
 from firstsight.core import Sample, Task, Tree
 from firstsight.engine.config import Plan, TrainConfig
+from firstsight.tensor_checks import check_batch
 from firstsight.trees import cast as cast_tree
 from firstsight.trees import concatenate, index, leaves, n_tasks, named_leaves, stack, vmap_axes
 
@@ -26,7 +26,7 @@ Gradients = dict[str, Tensor | None]
 
 
 def checked_tasks(sample: Sample, generator: torch.Generator, count: int, dtype: torch.dtype) -> Task:
-    """A batch of a task distribution in this dtype, after the checks of :func:`firstsight.checks.check_batch`.
+    """A batch of a task distribution in this dtype, after the checks of :func:`firstsight.tensor_checks.check_batch`.
 
     Raises
     ------

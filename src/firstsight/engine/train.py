@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from firstsight.checks import check_meta_learner, check_sample
 from firstsight.core import MetaLearner, Sample, Task, Tree
 from firstsight.engine.config import Plan, TrainConfig
 from firstsight.engine.execute import Gradients, checked_tasks, choose_plan, map_tasks, sum_gradients
@@ -24,6 +23,7 @@ from firstsight.engine.identity import described
 from firstsight.engine.outer import MakeOptimizer, make_outer, rate_factor, set_gradients
 from firstsight.engine.resume import Run, resume_run, save_run
 from firstsight.seeds import generator_of, seed_of
+from firstsight.tensor_checks import check_meta_learner, check_sample
 from firstsight.trees import cast, check_branches, is_below, named_leaves, replace_leaves, tree_map
 
 CHECKPOINT = "checkpoint.safetensors"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstsight import catalogue
-from firstsight.checks import check_choice, check_finite
+from firstsight.checks import check_choice
 from firstsight.columns.encode import encode
 from firstsight.columns.kinds import Columns
 from firstsight.core import Learner, MetaLearner, Tree
@@ -30,6 +30,7 @@ from firstsight.family.read import Config
 from firstsight.seeds import generator_of
 from firstsight.tasks import tables as tables_of
 from firstsight.tasks.tables import Scaling
+from firstsight.tensor_checks import check_finite
 
 RUN = "run.json"
 SEEN = "seen.safetensors"

@@ -23,12 +23,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from firstsight.checks import check_choice, check_number, check_rows, check_widths
+from firstsight.checks import check_choice, check_number, check_widths
 from firstsight.core import Data, Learner, Settled, Tree
 from firstsight.losses import cross_entropy, squared_error
 from firstsight.nets.conv import DOWNSAMPLES, Conv
 from firstsight.nets.functional import Functional
 from firstsight.nets.mlp import ACTIVATIONS, mlp
+from firstsight.tensor_checks import check_rows
 
 
 @dataclass(frozen=True, kw_only=True)

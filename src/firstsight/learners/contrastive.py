@@ -26,8 +26,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from firstsight.checks import check_flag, check_number, check_rows
+from firstsight.checks import check_flag, check_number
 from firstsight.core import Data, Learner, Tree
+from firstsight.tensor_checks import check_rows
 
 TRANSFORMATIONS = ("shift_x", "shift_y", "rotation", "scale_x", "scale_y", "shear")
 """Each moves the border of the image by its strength in pixels."""

@@ -28,8 +28,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from firstsight.checks import check_flag, check_number, check_rows
+from firstsight.checks import check_flag, check_number
 from firstsight.core import Data, Learner, Tree
+from firstsight.tensor_checks import check_rows
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from firstsight.checks import check_finite, check_number, check_rows
+from firstsight.checks import check_number
 from firstsight.core import Data, Sample, Task
 from firstsight.seeds import generator_of
+from firstsight.tensor_checks import check_finite, check_rows
 
 
 @dataclass(frozen=True, kw_only=True)

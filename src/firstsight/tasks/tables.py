@@ -21,8 +21,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from firstsight.checks import check_choice, check_finite, check_number, check_rows
+from firstsight.checks import check_choice, check_number
 from firstsight.core import Data, Sample, Task
+from firstsight.tensor_checks import check_finite, check_rows
 
 LEAST = 0.1  # deviation of a task's column, in deviations of the family's, under which it is taken for chance
 

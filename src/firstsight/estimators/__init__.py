@@ -1,0 +1,1 @@
+"""Estimators in the manner of scikit-learn: thin shells around pure functions, with what was meta-trained."""

@@ -1,0 +1,14 @@
+"""What was meta-trained and comes with the package: weights, each with a card that says from what and how well."""
+
+from functools import cache
+from pathlib import Path
+
+from firstsight.selection.judge import Judge
+
+FOLDER = Path(__file__).parent
+
+
+@cache
+def clusterer() -> Judge:
+    """The judge of :class:`firstsight.Clusterer`."""
+    return Judge.load(FOLDER / "clusterer")
