@@ -17,6 +17,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python benchmarks/clustering_scale.py
 
 lint: .venv/installed
 	$(BIN)/ruff check .
