@@ -30,7 +30,7 @@ FEWEST_ROWS = 6  # different ones, below which there is nothing to choose
 FEW_VALUES = 20  # different rows that may be the clusters themselves
 COPIES = 10  # of each, on average, for that
 MOST_CLUSTERS = 50
-# Seconds on two cores for so many rows, without and with the second round, measured at ten columns.
+# Seconds for so many rows, without and with the second round: upper ends of what ten columns take on two cores.
 COSTS = {1500: (1.8, 3.0), 1000: (0.9, 1.5), 700: (0.6, 0.9), 400: (0.3, 0.5), 200: (0.15, 0.25)}
 
 

@@ -26,7 +26,7 @@ __all__ = ["MODELS", "Judge", "Settings"]
 MODELS = ("purity", "recall", "order", "quality", "structure", "stray")
 READS = {"purity": "cluster", "recall": "cluster", "order": "quality"}
 SETTINGS = "judge.json"
-REACH = 0.25  # root mean square of the facts' distance at which a correction counts for six tenths
+REACH = 0.1  # root mean square of the facts' distance at which a correction counts for six tenths
 FAR = 4.0  # widths from the 10th to the 90th percentile
 
 
