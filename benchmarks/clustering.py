@@ -60,8 +60,7 @@ def ours(X: np.ndarray | pd.DataFrame, seed: int, prior_path: str) -> Row:
 def drawn(table: Partitioned, rows: int, seed: int) -> Partitioned:
     """At most so many rows, shuffled: without replacement, the same for every method."""
     order = np.random.default_rng([seed, zlib.crc32(table.name.encode())]).permutation(len(table.X))[:rows]
-    X = table.X.iloc[order].reset_index(drop=True) if isinstance(table.X, pd.DataFrame) else table.X[order]
-    return table._replace(X=X, truths=[truth[order] for truth in table.truths])
+    return table.taken(order)
 
 
 def folder_tables(folder: Path, label: str | None) -> Iterator[Partitioned]:

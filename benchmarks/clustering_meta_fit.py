@@ -23,8 +23,7 @@ from firstsight.engine.evaluate import interval, paired
 def drawn(name: str, rows: int) -> Partitioned:
     table = datasets.load_partitions(name)
     order = np.random.default_rng(zlib.crc32(name.encode())).permutation(len(table.X))[:rows]
-    X = table.X[order] if isinstance(table.X, np.ndarray) else table.X.iloc[order].reset_index(drop=True)
-    return table._replace(X=X, truths=[truth[order] for truth in table.truths])
+    return table.taken(order)
 
 
 def reached(model: Clusterer, table: Partitioned) -> float:

@@ -52,17 +52,14 @@ def real_lesson(name: str, repeat: int) -> Lesson | None:
         return None
     rng = np.random.default_rng([repeat, zlib.crc32(name.encode())])
     most = (1500, 1000, int(np.exp(rng.uniform(np.log(150), np.log(1200)))))[repeat]
-    rows = rng.permutation(len(table.X))[:most]
-    truths = [truth[rows] for truth in table.truths]
-    truths = [truth for truth in truths if 1 < len(np.unique(truth[truth >= 0])) <= MOST_CLUSTERS]
+    table = table.taken(rng.permutation(len(table.X))[:most])
+    truths = [truth for truth in table.truths if 1 < len(np.unique(truth[truth >= 0])) <= MOST_CLUSTERS]
     if not truths:
         return None
-    X = table.X if isinstance(table.X, np.ndarray) else table.X.iloc[rows]
-    X = X[rows] if isinstance(X, np.ndarray) else X
-    encoding = learn_encoding(X)
+    encoding = learn_encoding(table.X)
     weight = (0.1 if table.battery in GROUPS else 1.0) / REPEATS
     return lesson_of(
-        numbers_of(encoding, X), encoding.groups, truths, family=table.family, seed=repeat, weight=weight,
+        numbers_of(encoding, table.X), encoding.groups, truths, family=table.family, seed=repeat, weight=weight,
         classes=table.battery == "keel",
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ from firstsight.selection.assign import anchors_of, assign, support
 from firstsight.selection.centres import lloyd, plus_plus
 from firstsight.selection.choose import COUNTS, MEMBERS, choose, first_work, look, rate, second_work
 from firstsight.selection.coreset import some_rows
-from firstsight.selection.crowd import agreements, crowd_of, recurrences
+from firstsight.selection.crowd import agreements, crowd_of, recurrences, shared_rows
 from firstsight.selection.density_tree import cut_density_tree, density_tree
 from firstsight.selection.describe import describe
 from firstsight.selection.explain import WORDS, grouped, word_of
@@ -322,17 +322,17 @@ def test_agreements_are_adjusted_rand_indices(seed):
     partitions = [some_partition(rng, 90, k) for k in (2, 3, 3, 7, 20)] + [np.arange(90)]
     partitions.append(in_order((partitions[0] + 1) % 2))
     expected = [[adjusted_rand_score(one, other) for one in partitions] for other in partitions]
-    np.testing.assert_allclose(agreements(crowd_of(partitions)), expected, atol=1e-9)
+    np.testing.assert_allclose(agreements(crowd := crowd_of(partitions), shared_rows(crowd)), expected, atol=1e-9)
 
 
 def test_agreements_of_partitions_that_are_trivial():
     one, each = np.zeros(5, int), np.arange(5)
-    np.testing.assert_allclose(agreements(crowd_of([one, each])), [[1, 0], [0, 1]])
+    np.testing.assert_allclose(agreements(crowd := crowd_of([one, each]), shared_rows(crowd)), [[1, 0], [0, 1]])
 
 
 def test_a_cluster_that_all_share_recurs():
     partitions = [np.repeat(parts, 10) for parts in ([0, 1, 1, 2], [0, 1, 2, 2], [0, 1, 1, 1])]
-    mean, share = recurrences(crowd_of(partitions))
+    mean, share = recurrences(crowd := crowd_of(partitions), shared_rows(crowd))
     assert ((mean >= 0) & (mean <= 1) & (share >= 0) & (share <= 1)).all()
     np.testing.assert_allclose(mean[[0, 3, 6]], 1)
     np.testing.assert_allclose(share[[0, 3, 6]], 1)

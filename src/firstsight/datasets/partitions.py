@@ -64,6 +64,11 @@ class Partitioned(NamedTuple):
         """The number of clusters of each right answer, noise not counted."""
         return [len(np.unique(truth[truth != NOISE])) for truth in self.truths]
 
+    def taken(self, rows: NDArray[np.int64]) -> "Partitioned":
+        """These rows alone, in this order; those of a DataFrame are numbered anew."""
+        X = self.X.iloc[rows].reset_index(drop=True) if isinstance(self.X, pd.DataFrame) else self.X[rows]
+        return self._replace(X=X, truths=[truth[rows] for truth in self.truths])
+
 
 def list_partitions() -> list[str]:
     """The names of the tables, such as ``fcps/lsun`` and ``keel/balanced/pima``, in the order of the batteries."""

@@ -23,7 +23,7 @@ from firstsight.selection.explain import explained, reasons_of
 from firstsight.selection.geometry import Floats, Ints
 from firstsight.selection.judge import Judge
 from firstsight.selection.matrix import learn_encoding, numbers_of
-from firstsight.selection.spaces import Space, apply
+from firstsight.selection.spaces import Space, apply, variances
 
 MOST_ROWS = 1500  # that the choice is made on
 FEWEST_ROWS = 6  # different ones, below which there is nothing to choose
@@ -195,13 +195,11 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         from firstsight.selection.correct import corrected  # training is not needed to cluster
 
-        return self._with(corrected(_judge(self.prior), tables, truths))
-
-    def _with(self, judge: Judge) -> "Clusterer":
+        judge = corrected(_judge(self.prior), tables, truths)
         return type(self)(**(self.get_params(deep=False) | {"prior": judge}))
 
     def _threads(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self.n_jobs is None else threadpool_limits(limits=max(1, int(self.n_jobs)))
+        return nullcontext() if self.n_jobs is None else threadpool_limits(limits=self.n_jobs)
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
         if isinstance(X, pd.DataFrame):
@@ -232,7 +230,7 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         most, second = _affordable(self.time_budget)
         rows = some_rows(numbers, most, seed)
         known = np.ascontiguousarray(numbers[rows])
-        if (known.var(0) <= (1e-13 * np.abs(known).max(0)) ** 2).all():
+        if not variances(known).any():
             self._set_one(n_rows, "no column varies by more than rounding")
             return
         different, copy_of = np.unique(known, axis=0, return_inverse=True)
@@ -244,11 +242,9 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self._choice, self._space = choice, choice.space
         one = 1 in counts and choice.structured < 0.5
         labels = np.zeros(len(known), np.int64) if one else choice.seen.proposals[choice.best].labels
-        self._set_choice(numbers, rows, labels, choice, counts, one)
+        self._set_choice(numbers, labels, choice, counts, one)
 
-    def _set_choice(
-        self, numbers: Floats, rows: Ints, labels: Ints, choice: Choice, counts: tuple[int, ...], one: bool
-    ) -> None:
+    def _set_choice(self, numbers: Floats, labels: Ints, choice: Choice, counts: tuple[int, ...], one: bool) -> None:
         labels = _by_size(labels)
         stray = np.clip(choice.stray, 0, 0.999) if self.noise else np.zeros(len(labels))
         strength = support(choice.scene.geometry, labels) * (1 - stray)
@@ -286,7 +282,7 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             self._space = Space("plain", None, np.zeros(numbers.shape[1]), np.eye(numbers.shape[1]))
             anchors = anchors_of(different, label, np.ones(n_found), noise=False)
             self._anchors = anchors
-            self.labels_, self.probabilities_ = assign(anchors, numbers)
+            self.labels_, self.probabilities_ = assign(anchors, numbers, self.n_jobs)
             self._set_plain(n_found, f"the table has {n_found} different rows only, each many times")
         else:
             self._set_one(len(numbers), f"the table has {n_found} different rows only")

@@ -16,7 +16,7 @@ from firstsight.selection.describe import Description, Measures, describe
 from firstsight.selection.facts import facts_of
 from firstsight.selection.geometry import Floats, Ints
 from firstsight.selection.judge import Judge
-from firstsight.selection.portfolio import Proposal, Scene, Work, distinct, propose
+from firstsight.selection.portfolio import Proposal, Scene, Work, distinct, propose, scenes_of
 from firstsight.selection.rows import (
     FAMILIES,
     cluster_opinions,
@@ -25,7 +25,7 @@ from firstsight.selection.rows import (
     proposal_rows,
     table_row,
 )
-from firstsight.selection.spaces import Space, apply, learn_spaces
+from firstsight.selection.spaces import Space, learn_spaces
 from firstsight.selection.stray import stray_rows
 
 COUNTS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 17, 20, 25)
@@ -145,7 +145,7 @@ def choose(X: Floats, groups: Ints, judge: Judge, counts: Sequence[int], seed: i
 
     """
     spaces = learn_spaces(X, groups)
-    scenes = {name: Scene(apply(space, X), seed) for name, space in spaces.items()}
+    scenes = scenes_of(X, spaces, seed)
     proposals = propose(scenes, first_work(len(X), counts))
     seen = look(scenes, X, _allowed(proposals, counts))
     rated = rate(judge, seen)

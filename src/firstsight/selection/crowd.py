@@ -97,25 +97,47 @@ def outline_of(labels: NDArray[np.integer[Any]]) -> Crowd:
     return Crowd(labels, counts, offsets, nothing.astype(np.int64), np.concatenate(sizes).astype(float), nothing)
 
 
-def agreements(crowd: Crowd) -> Floats:
-    """Adjusted Rand indices (Hubert and Arabie 1985) between all pairs, (n_partitions, n_partitions)."""
+def shared_rows(crowd: Crowd) -> NDArray[np.float32]:
+    """How many rows every cluster shares with every other, (n_clusters, n_clusters)."""
+    return crowd.member @ crowd.member.T
+
+
+def adjusted_rand(both: Floats, ours: Floats, theirs: Floats, n_rows: float, trivial: float) -> Floats:
+    """Adjusted Rand index (Hubert and Arabie 1985) from numbers of pairs of rows that lie together.
+
+    Parameters
+    ----------
+    both, ours, theirs : ndarray
+        Pairs together in both partitions, in one, in the other.
+    n_rows : float
+        Rows compared.
+    trivial : float
+        What two partitions get that leave nothing to agree on.
+
+    Returns
+    -------
+    ndarray
+        Of their common shape.
+
+    """
+    expected = ours * theirs / max(n_rows * (n_rows - 1) / 2, 1)
+    room = (ours + theirs) / 2 - expected
+    nothing = np.abs(room) < 1e-9
+    return np.where(nothing, trivial, (both - expected) / np.where(nothing, 1, room))
+
+
+def agreements(crowd: Crowd, shared: NDArray[np.float32]) -> Floats:
+    """Adjusted Rand indices between all pairs, (n_partitions, n_partitions), from :func:`shared_rows`."""
     n_rows = crowd.labels.shape[1]
-    shared = crowd.member @ crowd.member.T
-    shared *= shared
     # float32 holds the whole numbers up to n_rows^2 of a few thousand rows exactly.
-    together = crowd.total(np.ascontiguousarray(crowd.total(shared).T)).astype(np.float64)
+    together = crowd.total(np.ascontiguousarray(crowd.total(shared * shared).T)).astype(np.float64)
     pairs = (together - n_rows) / 2
     alone = np.diag(pairs)
-    expected = alone[:, None] * alone[None, :] / max(n_rows * (n_rows - 1) / 2, 1)
-    room = (alone[:, None] + alone[None, :]) / 2 - expected
-    trivial = np.abs(room) < 1e-9
-    return np.where(trivial, 1.0, (pairs - expected) / np.where(trivial, 1, room))
+    return adjusted_rand(pairs, alone[:, None], alone[None, :], n_rows, trivial=1.0)
 
 
-def recurrences(crowd: Crowd) -> tuple[Floats, Floats]:
+def recurrences(crowd: Crowd, shared: NDArray[np.float32]) -> tuple[Floats, Floats]:
     """How often others find a cluster: the mean over partitions of the best Jaccard index, and the share above .8."""
-    shared = crowd.member @ crowd.member.T
     size = crowd.sizes.astype(np.float32)
-    shared /= size[:, None] + size[None, :] - shared
-    best = crowd.most(shared)  # (n_partitions, n_clusters)
+    best = crowd.most(shared / (size[:, None] + size[None, :] - shared))  # (n_partitions, n_clusters)
     return best.mean(0, dtype=np.float64), (best > 0.8).mean(0)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from firstsight.selection.crowd import Crowd, agreements, recurrences
+from firstsight.selection.crowd import Crowd, agreements, recurrences, shared_rows
 from firstsight.selection.geometry import Floats, Geometry, Ints
 from firstsight.selection.hierarchies import Peaks
 from firstsight.selection.mixtures import gaussians, log_densities, moments
@@ -300,7 +300,8 @@ def _gap(crowd: Crowd, X: Floats, means: Floats, direction: Floats, line: Floats
 
 
 def _consensus(crowd: Crowd) -> Description:
-    agreement, (found, nearly) = agreements(crowd), recurrences(crowd)
+    shared = shared_rows(crowd)
+    agreement, (found, nearly) = agreements(crowd, shared), recurrences(crowd, shared)
     n = len(agreement)
     others = agreement - 2 * np.eye(n)
     top = np.sort(others, axis=1)[:, ::-1][:, : max(1, min(10, n - 1))]

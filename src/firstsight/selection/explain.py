@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from firstsight.selection.choose import Choice
-from firstsight.selection.crowd import agreements
+from firstsight.selection.crowd import agreements, shared_rows
 from firstsight.selection.geometry import Floats
 from firstsight.selection.judge import Judge
 
@@ -102,7 +102,8 @@ def explained(choice: Choice | None, judge: Judge, n_clusters: int, quality: flo
         f"Found by {proposal.algorithm} ({proposal.setting}) in the {proposal.space} scaling, "
         f"the best of {len(ratings)} proposals."
     )
-    others = np.flatnonzero(agreements(choice.seen.crowd)[best] < SAME)
+    crowd = choice.seen.crowd
+    others = np.flatnonzero(agreements(crowd, shared_rows(crowd))[best] < SAME)
     if len(others):
         second = int(others[ratings[others].argmax()])
         rival = choice.seen.proposals[second]

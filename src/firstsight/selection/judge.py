@@ -21,13 +21,24 @@ import numpy as np
 
 from firstsight.selection.geometry import Floats
 
-__all__ = ["MODELS", "Judge", "Settings"]
+__all__ = ["MODELS", "Judge", "Settings", "calibrated", "log_odds"]
 
 MODELS = ("purity", "recall", "order", "quality", "structure", "stray")
 READS = {"purity": "cluster", "recall": "cluster", "order": "quality"}
 SETTINGS = "judge.json"
 REACH = 0.1  # root mean square of the facts' distance at which a correction counts for six tenths
 FAR = 4.0  # widths from the 10th to the 90th percentile
+
+
+def log_odds(probability: Floats) -> Floats:
+    """Of probabilities, which are kept a millionth away from 0 and 1."""
+    clipped = np.clip(probability, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def calibrated(probability: Floats, slope: float, shift: float) -> Floats:
+    """Probabilities whose log-odds are stretched and shifted (Platt 1999)."""
+    return np.asarray(1 / (1 + np.exp(-(slope * log_odds(probability) + shift))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +158,8 @@ class Judge:
 
     def structured(self, names: list[str], row: Floats) -> float:
         """Probability that a table has more than one cluster, from its row (n_values,)."""
-        raw = float(np.clip(self.predict("structure", names, row[None])[0], 1e-6, 1 - 1e-6))
-        odds = self.settings.structure_slope * np.log(raw / (1 - raw)) + self.settings.structure_shift
-        return float(1 / (1 + np.exp(-odds)))
+        said = self.predict("structure", names, row[None])
+        return float(calibrated(said, self.settings.structure_slope, self.settings.structure_shift)[0])
 
     def expected(self, said: float) -> tuple[float, float, float]:
         """Mean, 5th and 95th percentile of the index that a chosen proposal of which this is said reaches."""

@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from firstsight.checks import check_number
 from firstsight.selection.crowd import outline_of
 from firstsight.selection.geometry import Floats, Ints
-from firstsight.selection.judge import Judge, Settings
+from firstsight.selection.judge import Judge, Settings, calibrated, log_odds
 from firstsight.selection.lessons import Lesson
 from firstsight.selection.rows import cluster_opinions, cluster_rows, proposal_rows, table_row
 
@@ -163,7 +163,7 @@ def fit_judge(lessons: Sequence[Lesson], config: Config) -> tuple[Judge, Validat
 
     top = np.array([said[place] for said, place in zip(qualities, best, strict=True)])
     got = np.array([lesson.reached[place] for lesson, place in zip(lessons, best, strict=True)])
-    slope, shift = _calibrated(structure.said[known], many[known], weight[known])
+    slope, shift = _calibration(structure.said[known], many[known], weight[known])
     rated, curves = _reached(top[many], got[many], weight[many])
     settings = Settings(
         cluster_rows=tuple(clusters.names), quality_rows=tuple(proposals.names), structure_rows=tuple(tables.names),
@@ -178,10 +178,9 @@ def fit_judge(lessons: Sequence[Lesson], config: Config) -> tuple[Judge, Validat
         purity=pure.text, recall=whole.text, order=order.text, quality=quality.text, structure=structure.text,
         stray=stray.text, settings=settings,
     )  # fmt: skip
-    odds = slope * _odds(structure.said) + shift
     k = np.array([crowd.counts[place] for crowd, place in zip(crowds, best, strict=True)])
     possible = np.array([lesson.reached.max() for lesson in lessons])
-    return judge, Validation(got, possible, top, k, 1 / (1 + np.exp(-odds)))
+    return judge, Validation(got, possible, top, k, calibrated(structure.said, slope, shift))
 
 
 class _Fitted(NamedTuple):
@@ -256,16 +255,11 @@ def _split(values: Floats, rows: Rows) -> list[Floats]:
     return np.split(values, np.cumsum(np.bincount(rows.of))[:-1])
 
 
-def _odds(probability: Floats) -> Floats:
-    clipped = np.clip(probability, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(clipped / (1 - clipped)))
-
-
-def _calibrated(said: Floats, truth: NDArray[np.bool_], weight: Floats) -> tuple[float, float]:
-    """Slope and shift of the log-odds (Platt 1999); as they are where all truths are one."""
+def _calibration(said: Floats, truth: NDArray[np.bool_], weight: Floats) -> tuple[float, float]:
+    """Slope and shift of the log-odds; as they are where all truths are one."""
     if truth.all() or not truth.any():
         return 1.0, 0.0
-    fit = LogisticRegression(C=1e3).fit(_odds(said)[:, None], truth, sample_weight=weight)
+    fit = LogisticRegression(C=1e3).fit(log_odds(said)[:, None], truth, sample_weight=weight)
     return float(fit.coef_[0, 0]), float(fit.intercept_[0])
 
 

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstsight.selection.choose import COUNTS, first_work, look, second_work
-from firstsight.selection.crowd import Crowd
+from firstsight.selection.crowd import Crowd, adjusted_rand
 from firstsight.selection.describe import Measures
 from firstsight.selection.geometry import Floats, Ints
-from firstsight.selection.portfolio import Scene, distinct, propose
-from firstsight.selection.spaces import apply, learn_spaces
+from firstsight.selection.portfolio import distinct, propose, scenes_of
+from firstsight.selection.spaces import learn_spaces
 from firstsight.selection.stray import stray_rows
 
 __all__ = ["Lesson", "lesson_of"]
@@ -110,16 +110,17 @@ def lesson_of(
         raise ValueError("truths should have rows that are not noise (-1); found one of noise alone")
     rng = np.random.default_rng([seed, 7])
     spaces = learn_spaces(X, groups)
-    scenes = {name: Scene(apply(space, X), seed) for name, space in spaces.items()}
+    scenes = scenes_of(X, spaces, seed)
     first = propose(scenes, first_work(len(X), COUNTS))
     second = propose(scenes, second_work(first, rng.random(len(first)), list(spaces), len(X), COUNTS))
     seen = look(scenes, X, distinct([*first, *second]))
-    indices = np.stack([_indices(seen.crowd, truth) for truth in truths])
+    tallies = [_tally(seen.crowd, truth) for truth in truths]
+    indices = np.stack([_indices(seen.crowd, tally) for tally in tallies])
     best = indices.argmax(0)
     purity, recall = np.zeros(len(seen.crowd.sizes)), np.zeros(len(seen.crowd.sizes))
-    for place, truth in enumerate(truths):
+    for place, tally in enumerate(tallies):
         mine = np.repeat(best == place, seen.crowd.counts)
-        pure, whole = _shares(seen.crowd, truth)
+        pure, whole = _shares(seen.crowd, tally)
         purity[mine], recall[mine] = pure[mine], whole[mine]
     top = int(indices.max(0).argmax())
     names, rows = stray_rows(scenes["standard"].geometry, seen.proposals[top].labels, seen.facts)
@@ -135,16 +136,15 @@ def lesson_of(
     )  # fmt: skip
 
 
-def _tallies(crowd: Crowd, truth: Ints) -> Floats:
+def _tally(crowd: Crowd, truth: Ints) -> Floats:
     """How many rows every cluster shares with every true one, noise left out, (n_clusters, n_true)."""
     keep = truth >= 0
     codes = np.unique(truth[keep], return_inverse=True)[1]
     return np.asarray(crowd.member[:, keep] @ np.eye(codes.max() + 1, dtype=np.float32)[codes], np.float64)
 
 
-def _indices(crowd: Crowd, truth: Ints) -> Floats:
-    """Adjusted Rand index of every partition with the truth."""
-    tally = _tallies(crowd, truth)
+def _indices(crowd: Crowd, tally: Floats) -> Floats:
+    """Adjusted Rand index of every partition with the truth; 0 where both are trivial."""
 
     def pairs(counts: Floats) -> Floats:
         return counts * (counts - 1) / 2
@@ -153,15 +153,11 @@ def _indices(crowd: Crowd, truth: Ints) -> Floats:
     both = crowd.total(pairs(tally).sum(1))
     ours = crowd.total(pairs(tally.sum(1)))
     true = pairs(tally[: crowd.counts[0]].sum(0)).sum()
-    expected = ours * true / max(pairs(n_rows), 1)
-    room = (ours + true) / 2 - expected
-    trivial = np.abs(room) < 1e-9
-    return np.where(trivial, 0.0, (both - expected) / np.where(trivial, 1, room))
+    return adjusted_rand(both, ours, true, n_rows, trivial=0.0)
 
 
-def _shares(crowd: Crowd, truth: Ints) -> tuple[Floats, Floats]:
+def _shares(crowd: Crowd, tally: Floats) -> tuple[Floats, Floats]:
     """Of every cluster: the share that is of its commonest true cluster, and the share of that one that it holds."""
-    tally = _tallies(crowd, truth)
     commonest = tally.argmax(1)
     shared = tally[np.arange(len(tally)), commonest]
     whole = tally[: crowd.counts[0]].sum(0)

@@ -18,7 +18,7 @@ from firstsight.selection.density_tree import DensityTree, cut_density_tree, den
 from firstsight.selection.geometry import Floats, Geometry, Ints, geometry
 from firstsight.selection.hierarchies import Peaks, complete, cut_linkage, cut_modes, genie, peaks_of
 from firstsight.selection.mixtures import Covariance, fit_mixtures
-from firstsight.selection.spaces import leading
+from firstsight.selection.spaces import Space, apply, leading
 
 MOST_CLUSTERS = 60  # a partition of more is not looked at
 COMPACT = 12  # columns in which Gaussians have a full covariance
@@ -170,6 +170,11 @@ ALGORITHMS: dict[str, Callable[[Scene, Sequence[int]], dict[int, Ints]]] = {
     "hdbscan": lambda scene, settings: scene.hdbscan(settings, 5),
     "hdbscan-smooth": lambda scene, settings: scene.hdbscan(settings, 12),
 }
+
+
+def scenes_of(X: Floats, spaces: dict[str, Space], seed: int) -> dict[str, Scene]:
+    """A table (n_rows, n_features) in each of its scalings."""
+    return {name: Scene(apply(space, X), seed) for name, space in spaces.items()}
 
 
 def propose(scenes: dict[str, Scene], work: Sequence[Work]) -> list[Proposal]:

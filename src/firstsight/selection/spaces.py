@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 from firstsight.selection.geometry import Floats, Ints
 
-__all__ = ["Space", "apply", "leading", "learn_spaces", "tails"]
+__all__ = ["Space", "apply", "leading", "learn_spaces", "tails", "variances"]
 
 N_KNOTS = 256
 SAME_UNIT = (1.15, 10.0)  # ratio of the largest to the smallest deviation
@@ -71,9 +71,7 @@ def learn_spaces(X: Floats, groups: Ints) -> dict[str, Space]:
         ``standard`` first and always.
 
     """
-    shift, variance = X.mean(0), X.var(0)
-    # A column whose spread is rounding error of its size is constant.
-    variance = np.where(variance > (1e-13 * np.abs(X).max(0)) ** 2, variance, 0.0)
+    shift, variance = X.mean(0), variances(X)
     if not variance.any():
         raise ValueError("X should have a column that varies by more than rounding; found none")
     total = np.bincount(groups, variance)[groups]
@@ -111,6 +109,12 @@ def _normal(X: Floats, shift: Floats, standard: Floats, bent: Ints) -> Space:
     shift[bent] = 0
     matrix[bent] = (standard[bent] > 0) / _scores(knots, X)[:, bent].std(0)[:, None]
     return Space("normal", knots, shift, matrix)
+
+
+def variances(X: Floats) -> Floats:
+    """Of columns (n_rows, n_features); one whose spread is rounding error of its size is constant, and has 0."""
+    variance = X.var(0)
+    return np.where(variance > (1e-13 * np.abs(X).max(0)) ** 2, variance, 0.0)
 
 
 def tails(X: Floats) -> tuple[Floats, Floats]:
