@@ -22,6 +22,7 @@ from sklearn.mixture import GaussianMixture
 
 from firstsight import pretrained
 from firstsight.selection import assign as assigning
+from firstsight.selection import choose as choosing
 from firstsight.selection.assign import anchors_of, assign, support
 from firstsight.selection.centres import lloyd, plus_plus
 from firstsight.selection.choose import COUNTS, MEMBERS, choose, first_work, look, rate, second_work
@@ -883,6 +884,16 @@ def test_only_numbers_that_are_allowed_are_chosen():
     choice = choose(blobs(0, 120, 3, 0.8), np.arange(2), pretrained.clusterer(), [4, 6], 0)
     assert {proposal.labels.max() + 1 for proposal in choice.seen.proposals} <= {4, 6}
     assert set(choice.posterior) <= {1, 4, 6}
+
+
+def test_a_second_round_that_finds_nothing_allowed_leaves_the_first(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(80, 2)) @ np.random.default_rng(1).normal(size=(2, 4))
+    plain = choose(X, np.arange(4), pretrained.clusterer(), [4], 0, second=False)
+    monkeypatch.setattr(choosing, "second_work", lambda *_: [Work("pca", "ward", (3,))])
+    choice = choose(X, np.arange(4), pretrained.clusterer(), [4], 0)
+    assert len(choice.seen.proposals) == len(plain.seen.proposals)
+    with pytest.raises(ValueError, match="n_clusters should be one that an algorithm finds"):
+        choose(X[:3], np.arange(4), pretrained.clusterer(), [4], 0)
 
 
 def test_the_judge_of_the_package_reads_what_is_described():

@@ -146,8 +146,12 @@ def choose(X: Floats, groups: Ints, judge: Judge, counts: Sequence[int], seed: i
     """
     spaces = learn_spaces(X, groups)
     scenes = scenes_of(X, spaces, seed)
-    proposals = propose(scenes, first_work(len(X), counts))
-    seen = look(scenes, X, _allowed(proposals, counts))
+    proposals = _allowed(propose(scenes, first_work(len(X), counts)), counts)
+    if not proposals:
+        raise ValueError(
+            f"n_clusters should be one that an algorithm finds; none of {list(counts)} was; try a wider range"
+        )
+    seen = look(scenes, X, proposals)
     rated = rate(judge, seen)
     if second and len(spaces) > 1:
         more = propose(scenes, second_work(seen.proposals, rated.ratings, list(spaces), len(X), counts))
@@ -216,12 +220,7 @@ def _allowed(proposals: list[Proposal], counts: Sequence[int]) -> list[Proposal]
     """Those whose number of clusters is allowed: given explicitly, or up to the largest of the usual."""
     most = max(counts)
     allowed = range(2, most + 1) if tuple(counts) == COUNTS else counts
-    found = [proposal for proposal in proposals if int(proposal.labels.max()) + 1 in allowed]
-    if not found:
-        raise ValueError(
-            f"n_clusters should be one that an algorithm finds; none of {list(counts)} was; try a wider range"
-        )
-    return found
+    return [proposal for proposal in proposals if int(proposal.labels.max()) + 1 in allowed]
 
 
 def _posterior(counts: Ints, ratings: Floats, structured: float, temperature: float) -> dict[int, float]:
