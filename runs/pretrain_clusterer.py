@@ -10,6 +10,7 @@ import os
 import time
 import zlib
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin take the cores from other work
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from firstsight.datasets.partitions import list_partitions, load_partitions, partition_family
@@ -32,16 +34,23 @@ REPEATS = 3  # draws of rows from a real table
 MADE = {
     "synthetic": synthetic.Config(n_rows=(40, 1500)),
     "one-cluster": synthetic.Config(n_rows=(40, 1500), n_clusters=(1, 1)),
+    "mixed": replace(synthetic.mixed.CONFIG, n_rows=(40, 1500)),
 }
 MEASURES = ("clusters", "partitions")
-FIRST_OF_ONE = 50_000  # seed: far from those of the other made tables
+FIRST = {"synthetic": 0, "one-cluster": 50_000, "mixed": 70_000}  # seeds: no two made tables have one
 GROUPS = ("g2mg", "h2mg")  # fifty tables of one recipe
 
 
 def synthetic_lesson(kind: str, seed: int) -> Lesson:
     """The lesson of a made table."""
-    table = synthetic.sample(seed, MADE[kind])
     family = f"{kind}/{seed}"
+    if kind == "mixed":
+        mixed = synthetic.sample_mixed(seed, MADE[kind])
+        frame = pd.DataFrame(mixed.X)
+        frame = frame.astype(dict.fromkeys(np.flatnonzero(mixed.categorical).tolist(), "category"))
+        encoding = learn_encoding(frame)
+        return lesson_of(numbers_of(encoding, frame), encoding.groups, [mixed.y], family=family, seed=seed)
+    table = synthetic.sample(seed, MADE[kind])
     return lesson_of(table.X, np.arange(table.X.shape[1]), [table.y], family=family, seed=seed)
 
 
@@ -107,7 +116,7 @@ def data_of(args: argparse.Namespace) -> list[dict[str, Any]]:
     """What the judge was taught with, and under which licence it is."""
     made = {
         "what": "firstsight.tasks.synthetic",
-        "tables": args.synthetic + args.one_cluster,
+        "tables": args.synthetic + args.one_cluster + args.mixed,
         "licence": "Apache-2.0, made by this project",
     }
     if "real" in args.leave_out:
@@ -126,6 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--synthetic", type=int, default=4400, help="made tables")
     parser.add_argument("--one-cluster", type=int, default=1500, help="made tables of one cluster besides")
+    parser.add_argument("--mixed", type=int, default=1200, help="made tables with categories besides")
     parser.add_argument("--leave-out", nargs="*", default=[], help="batteries, families, or 'real' for all of them")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/out/clusterer"))
@@ -135,11 +145,11 @@ def main() -> None:
     start = time.monotonic()
     folder = args.out / "lessons"
     folder.mkdir(parents=True, exist_ok=True)
-    numbers = {"synthetic": args.synthetic, "one-cluster": args.one_cluster}
+    numbers = {"synthetic": args.synthetic, "one-cluster": args.one_cluster, "mixed": args.mixed}
     tasks = [
         (kind, seed, folder / f"{kind}-{seed:05}.npz")
-        for kind, start in (("synthetic", 0), ("one-cluster", FIRST_OF_ONE))
-        for seed in range(start, start + numbers[kind])
+        for kind, first in FIRST.items()
+        for seed in range(first, first + numbers[kind])
     ]
     if "real" not in args.leave_out:
         tasks += [
@@ -170,7 +180,8 @@ def main() -> None:
         "name": "judge of partitions, for Clusterer",
         "licence": "Apache-2.0",
         "data": data_of(args),
-        "command": f"runs/pretrain_clusterer.sh, with --synthetic {args.synthetic} --one-cluster {args.one_cluster}",
+        "command": f"runs/pretrain_clusterer.sh, with "
+        f"--synthetic {args.synthetic} --one-cluster {args.one_cluster} --mixed {args.mixed}",
         "seed": args.seed,
         "cross_fitted_figures": figures,
         "environment": environment(),

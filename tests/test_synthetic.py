@@ -1,14 +1,15 @@
 """Tables with known clusters: what every one of them keeps, and that a person would see the clusters."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstsight.tasks.synthetic import Config, Truth, sample
+from firstsight.tasks.synthetic import Config, Truth, sample, sample_mixed
 from firstsight.tasks.synthetic.mix import KINDS
+from firstsight.tasks.synthetic.mixed import CONFIG as CONFIG_MIXED
 from firstsight.tasks.synthetic.primitives import counts, disagreement
 from firstsight.tasks.synthetic.scenes import SCENES
 
@@ -178,3 +179,31 @@ def test_settings_that_do_not_fit_are_refused(wrong, words):
 def test_a_seed_is_a_whole_number(seed):
     with pytest.raises((TypeError, ValueError), match="seed"):
         sample(seed)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_mixed_tables_have_categories_in_no_order(seed):
+    table = sample_mixed(seed)
+    plain = sample(seed, CONFIG_MIXED)
+    assert table.categorical.any()
+    assert table.categorical.shape == (table.X.shape[1],)
+    np.testing.assert_array_equal(table.y, plain.y)
+    np.testing.assert_array_equal(table.X[:, ~table.categorical], plain.X[:, ~table.categorical])
+    for column in table.X[:, table.categorical].T:
+        levels = np.unique(column)
+        assert len(levels) <= 8
+        assert set(levels) <= set(range(8))
+    np.testing.assert_array_equal(table.X, sample_mixed(seed).X)
+
+
+def test_categories_of_mixed_tables_tell_their_clusters():
+    config = replace(CONFIG_MIXED, n_rows=(300, 600), n_clusters=(2, 3), structureless=0, noisy=0, idle=0, shapes=0)
+    tables = [sample_mixed(seed, config) for seed in range(20)]
+    told = []
+    for table in tables:
+        known = table.y >= 0
+        X, y = table.X[known][:, table.categorical], table.y[known]
+        onehot = np.concatenate([(column[:, None] == np.unique(column)) for column in X.T], axis=1)
+        purity = [np.bincount(y[level]).max() / level.sum() for level in onehot.T]
+        told.append(max(purity) - np.bincount(y).max() / len(y))
+    assert np.mean(told) > 0.15

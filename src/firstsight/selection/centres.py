@@ -34,28 +34,30 @@ def lloyd(X: Floats, starts: Sequence[Ints]) -> tuple[list[Ints], Floats]:
         Mean squared distance to the own centre.
 
     """
-    counts = [int(start.max()) + 1 for start in starts]
-    offsets = np.concatenate([[0], np.cumsum(counts)]).tolist()
+    counts = np.array([int(start.max()) + 1 for start in starts])
     rows = np.arange(len(X))
     labels = np.stack(starts)
     data, square = X.astype(np.float32), (X**2).sum(1)
-    best = np.empty(labels.shape, np.float32)
-    for step in range(STEPS):
+    gain = np.empty(len(starts))
+    moving = np.arange(len(starts))  # runs that have not settled
+    for _ in range(STEPS):
+        offsets = np.concatenate([[0], np.cumsum(counts[moving])]).tolist()
+        before = labels[moving]
         member = np.zeros((offsets[-1], len(X)), np.float32)
-        for start, offset in zip(labels, offsets[:-1], strict=True):
+        for start, offset in zip(before, offsets[:-1], strict=True):
             member[start + offset, rows] = 1
         size = member.sum(1)
         centres = (member @ data) / np.maximum(size, 1)[:, None]
         # An empty cluster can win no row back.
         penalty = np.where(size > 0, 0.5 * (centres * centres).sum(1), np.inf)
         scores = centres @ data.T - penalty[:, None]
-        before = labels
-        labels = np.stack([scores[o:p].argmax(0) for o, p in pairwise(offsets)])
-        if step == STEPS - 1 or np.array_equal(labels, before):
+        after = np.stack([scores[o:p].argmax(0) for o, p in pairwise(offsets)])
+        labels[moving] = after
+        gain[moving] = np.take_along_axis(scores, after + np.array(offsets[:-1])[:, None], 0).mean(1, dtype=np.float64)
+        moving = moving[(after != before).any(1)]
+        if not len(moving):
             break
-    for run, offset in enumerate(offsets[:-1]):
-        best[run] = scores[labels[run] + offset, rows]
-    return list(labels), square.mean() - 2 * best.mean(1, dtype=np.float64)
+    return list(labels), square.mean() - 2 * gain
 
 
 def plus_plus(X: Floats, counts: Sequence[int], generator: np.random.Generator) -> list[Ints]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from firstsight.selection.crowd import Crowd, crowd_of
-from firstsight.selection.describe import Description, Measures, describe
+from firstsight.selection.describe import Description, Measures, compared, describe, joined
 from firstsight.selection.facts import facts_of
 from firstsight.selection.geometry import Floats, Ints
 from firstsight.selection.judge import Judge
@@ -157,7 +157,7 @@ def choose(X: Floats, groups: Ints, judge: Judge, counts: Sequence[int], seed: i
         more = propose(scenes, second_work(seen.proposals, rated.ratings, list(spaces), len(X), counts))
         more = distinct([*seen.proposals, *_allowed(more, counts)])
         if len(more) > len(seen.proposals):
-            seen = look(scenes, X, more)
+            seen = look(scenes, X, more, seen)
             rated = rate(judge, seen)
     best = int(rated.ratings.argmax())
     names, row = table_row(rated.measures, seen.facts, rated.ratings, rated.qualities)
@@ -168,12 +168,33 @@ def choose(X: Floats, groups: Ints, judge: Judge, counts: Sequence[int], seed: i
     return Choice(seen, rated, structured, posterior, best, stray, scenes["standard"], spaces["standard"])
 
 
-def look(scenes: dict[str, Scene], X: Floats, proposals: list[Proposal]) -> Seen:
-    """Describe proposals in the standard scaling; X is the table in numbers as it came."""
+def look(scenes: dict[str, Scene], X: Floats, proposals: list[Proposal], before: Seen | None = None) -> Seen:
+    """Describe proposals in the standard scaling.
+
+    Parameters
+    ----------
+    scenes : dict of str to Scene
+        The table in its scalings.
+    X : ndarray of shape (n_rows, n_features)
+        In numbers as it came.
+    proposals : list of Proposal
+        At least one.
+    before : Seen, optional
+        What is known of the first of them.
+
+    Returns
+    -------
+    Seen
+
+    """
     scene = scenes["standard"]
     crowd = crowd_of([proposal.labels for proposal in proposals])
-    description = describe(crowd, scene.geometry, scene.peaks, scene.compact)
-    return Seen(proposals, crowd, description, facts_of(X, scene.geometry, scene.peaks))
+    new = proposals[len(before.proposals) :] if before else proposals
+    fresh = crowd_of([proposal.labels for proposal in new]) if before else crowd
+    alone = describe(fresh, scene.geometry, scene.peaks, scene.compact)
+    alone = joined(before.description, alone) if before else alone
+    facts = before.facts if before else facts_of(X, scene.geometry, scene.peaks)
+    return Seen(proposals, crowd, compared(alone, crowd), facts)
 
 
 def rate(judge: Judge, seen: Seen) -> Rated:

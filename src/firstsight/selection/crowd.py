@@ -48,9 +48,11 @@ class Crowd(NamedTuple):
 
     def highest(self, values: NDArray[Any]) -> Floats:
         """Likewise the maximum."""
-        found = np.full(len(self.sizes), -np.inf)
-        np.maximum.at(found, self.numbers.ravel(), np.broadcast_to(values, self.labels.shape).ravel())
-        return found
+        # Sorted by cluster, for a maximum at scattered places takes five times as long.
+        order = np.argsort(self.labels.astype(np.int16), axis=1, kind="stable")
+        values = np.take_along_axis(np.broadcast_to(values, self.labels.shape), order, axis=1)
+        starts = np.concatenate([[0], np.cumsum(self.sizes.astype(np.int64))[:-1]])
+        return np.maximum.reduceat(values.ravel(), starts).astype(np.float64)
 
     def own(self, values: NDArray[Any]) -> NDArray[Any]:
         """Of values (n_clusters, n_rows) those of each row's own cluster, (n_partitions, n_rows)."""

@@ -15,7 +15,7 @@ from firstsight.selection.geometry import Floats, Geometry, Ints
 from firstsight.selection.hierarchies import Peaks
 from firstsight.selection.mixtures import gaussians, log_densities, moments
 
-__all__ = ["Description", "Measures", "describe"]
+__all__ = ["Description", "Measures", "compared", "describe", "joined"]
 
 TINY = 1e-12
 BORDER_NEIGHBORS = 10
@@ -42,7 +42,7 @@ class Description(NamedTuple):
 
 
 def describe(crowd: Crowd, geometry: Geometry, peaks: Peaks, compact: Floats) -> Description:
-    """Measure partitions of one table.
+    """Measure each partition of one table by itself.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def describe(crowd: Crowd, geometry: Geometry, peaks: Peaks, compact: Floats) ->
     Returns
     -------
     Description
-        Finite figures.
+        Finite figures, which do not depend on what else is in the crowd.
 
     """
     parts = [
@@ -68,11 +68,24 @@ def describe(crowd: Crowd, geometry: Geometry, peaks: Peaks, compact: Floats) ->
         _tree(crowd, geometry),
         _peaks(crowd, geometry, peaks),
         _gaussian(crowd, compact),
-        _consensus(crowd),
     ]
     clusters = {name: values for part in parts for name, values in part.clusters.items()}
     partitions = {name: values for part in parts for name, values in part.partitions.items()}
     return Description(_finite(clusters), _finite(partitions))
+
+
+def joined(first: Description, second: Description) -> Description:
+    """The measures of two crowds, one after the other: those that the second has."""
+    return Description(
+        {name: np.concatenate([first.clusters[name], values]) for name, values in second.clusters.items()},
+        {name: np.concatenate([first.partitions[name], values]) for name, values in second.partitions.items()},
+    )
+
+
+def compared(alone: Description, crowd: Crowd) -> Description:
+    """What :func:`describe` found, and how far the partitions of the crowd agree with one another."""
+    consensus = _consensus(crowd)
+    return Description(alone.clusters | _finite(consensus.clusters), alone.partitions | _finite(consensus.partitions))
 
 
 def _finite(measures: Measures) -> Measures:

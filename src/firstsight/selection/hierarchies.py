@@ -142,16 +142,16 @@ def _walk(tree: Ints, n_rows: int, counts: list[int], gini_limit: float) -> dict
 
 def _merged_spread(with_size: dict[int, int], spread: int, a: int, b: int) -> int:
     """The sum of differences after clusters of sizes a and b merge; the counts of sizes are brought up to date."""
-    change = abs(a - b)
+    both = a + b
+    # Differences to a and to b go, those to their union come; the two themselves are no rivals of it.
+    change = abs(a - b) - both
     for size, count in with_size.items():
-        change -= count * (abs(size - a) + abs(size - b))
+        change += count * (abs(size - both) - abs(size - a) - abs(size - b))
     for size in (a, b):
         with_size[size] -= 1
         if not with_size[size]:
             del with_size[size]
-    for size, count in with_size.items():
-        change += count * abs(size - a - b)
-    with_size[a + b] = with_size.get(a + b, 0) + 1
+    with_size[both] = with_size.get(both, 0) + 1
     return spread + change
 
 

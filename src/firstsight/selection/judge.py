@@ -9,7 +9,6 @@ row of the table within the chosen partition and says how likely it belongs to n
 calibrated on tables they were not trained on.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from os import PathLike
@@ -20,6 +19,7 @@ import lightgbm
 import numpy as np
 
 from firstsight.selection.geometry import Floats
+from firstsight.selection.models import checked_model, read_models, write_models
 
 __all__ = ["MODELS", "Judge", "Settings", "calibrated", "log_odds"]
 
@@ -109,9 +109,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         for name in MODELS:
-            text = getattr(self, name)
-            if not isinstance(text, str) or not text.startswith("tree") or "end of parameters" not in text:
-                raise ValueError(f"{name} should be a model in LightGBM's text format; found {str(text)[:20]!r}")
+            checked_model(name, getattr(self, name))
         if not isinstance(self.settings, Settings):
             raise TypeError(f"settings should be Settings; found {type(self.settings).__name__}")
 
@@ -162,10 +160,10 @@ class Judge:
         return float(calibrated(said, self.settings.structure_slope, self.settings.structure_shift)[0])
 
     def expected(self, said: float) -> tuple[float, float, float]:
-        """Mean, 5th and 95th percentile of the index that a chosen proposal of which this is said reaches."""
+        """Mean, 5th and 95th percentile, >= 0, of the index that a chosen proposal of which this is said reaches."""
         rated = self.settings.rated
         curves = (self.settings.reached, self.settings.reached_low, self.settings.reached_high)
-        mean, low, high = (float(np.interp(said, rated, curve)) for curve in curves)
+        mean, low, high = (max(float(np.interp(said, rated, curve)), 0.0) for curve in curves)
         return mean, low, high
 
     def unlike(self, facts: dict[str, float]) -> list[str]:
@@ -174,16 +172,12 @@ class Judge:
         stored = zip(settings.facts, settings.facts_middle, settings.facts_spread, strict=True)
         return [name.replace("_", " ") for name, middle, spread in stored if abs(facts[name] - middle) > FAR * spread]
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | PathLike[str]) -> None:
         """Write a text file for each model and ``judge.json`` into a folder, which is made."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in MODELS:
-            (folder / f"{name}.txt").write_text(getattr(self, name))
         stored = asdict(self.settings)
         if self.correction:
             stored |= {"correction": self.correction, "homes": self.homes}
-        (folder / SETTINGS).write_text(json.dumps(stored, indent=1))
+        write_models(folder, {name: getattr(self, name) for name in MODELS}, SETTINGS, stored)
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> "Judge":
@@ -195,21 +189,11 @@ class Judge:
             When a file is missing or is not what it should be.
 
         """
-        folder = Path(folder)
-        missing = [name for name in (*(f"{model}.txt" for model in MODELS), SETTINGS) if not (folder / name).is_file()]
-        if missing:
-            raise FileNotFoundError(f"{folder} should hold a saved judge; it lacks {missing}")
+        models, stored = read_models(folder, MODELS, SETTINGS)
+        correction = stored.pop("correction", "")
+        homes = tuple(tuple(home) for home in stored.pop("homes", ()))
         try:
-            stored = json.loads((folder / SETTINGS).read_text())
-            correction = stored.pop("correction", "")
-            homes = tuple(tuple(home) for home in stored.pop("homes", []))
-            values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
-            settings = Settings(**values)
-        except (TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{folder / SETTINGS} should hold a judge's settings; {error}") from None
-        return cls(
-            **{name: (folder / f"{name}.txt").read_text() for name in MODELS},
-            settings=settings,
-            correction=correction,
-            homes=homes,
-        )
+            settings = Settings(**stored)
+        except TypeError as error:
+            raise ValueError(f"{Path(folder) / SETTINGS} should hold a judge's settings; {error}") from None
+        return cls(**models, settings=settings, correction=correction, homes=homes)
