@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from firstsight.datasets.clustering import ClusteringTable, list_gagolewski, load_gagolewski
     from firstsight.datasets.fingerprints import fingerprint, pairs, similarity
     from firstsight.datasets.images import Images, load_digits, load_fashion_mnist, load_mnist, load_omniglot
+    from firstsight.datasets.incidents import Incidents, incident_side, list_incidents, load_incidents
     from firstsight.datasets.partitions import Partitioned, list_partitions, load_partitions, partition_family
     from firstsight.datasets.registry import DATASETS, DataSet, describe, files
     from firstsight.datasets.sound import Sounds, load_fsdd
@@ -50,6 +51,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "fingerprints": ["fingerprint", "pairs", "similarity"],
         "splits": ["families", "groups", "split_groups"],
         "images": ["Images", "load_digits", "load_fashion_mnist", "load_mnist", "load_omniglot"],
+        "incidents": ["Incidents", "incident_side", "list_incidents", "load_incidents"],
         "partitions": ["Partitioned", "list_partitions", "load_partitions", "partition_family"],
         "registry": ["DATASETS", "DataSet", "describe", "files"],
         "sound": ["Sounds", "load_fsdd"],
