@@ -18,6 +18,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/tables.py
 	$(BIN)/python benchmarks/clustering_scale.py
+	$(BIN)/python benchmarks/anomaly_scale.py
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -653,3 +653,11 @@ def test_the_weights_have_a_card_and_are_small():
     assert all({"what", "tables", "licence"} <= set(part) for part in card["data"])
     assert sum(file.stat().st_size for file in folder.iterdir()) < 5e6
     assert pretrained.clusterer() is pretrained.clusterer()
+
+
+def test_a_table_whose_columns_are_all_left_out_is_one_cluster():
+    X = np.full((11, 1), np.nan)
+    X[0] = 0.0
+    fitted = Clusterer().fit(X)
+    assert fitted.n_clusters_ == 1
+    assert (fitted.predict(X) == 0).all()

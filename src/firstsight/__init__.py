@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from firstsight.engine.config import Plan, TrainConfig
     from firstsight.engine.evaluate import Interval, adapt, interval, meta_test, paired, predict
     from firstsight.engine.train import Step, draw, last, meta_train
+    from firstsight.estimators.anomaly_detector import AnomalyDetector
     from firstsight.estimators.clusterer import Clusterer
+    from firstsight.estimators.pyod_names import PyODNames
     from firstsight.tasks.noise import with_noise
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
@@ -25,7 +27,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "engine.config": ["Plan", "TrainConfig"],
         "engine.evaluate": ["Interval", "adapt", "interval", "meta_test", "paired", "predict"],
         "engine.train": ["Step", "draw", "last", "meta_train"],
+        "estimators.anomaly_detector": ["AnomalyDetector"],
         "estimators.clusterer": ["Clusterer"],
+        "estimators.pyod_names": ["PyODNames"],
         "tasks.noise": ["with_noise"],
     },
 )

@@ -40,6 +40,10 @@ class Decided(NamedTuple):
     notes: list[str]
 
 
+class NothingVariesError(ValueError):
+    """No column of the tables tells rows apart: all are constant, ignored, or left out."""
+
+
 def learn_columns(tables: Mapping[str, pd.DataFrame], *, ignore: Sequence[str] = ()) -> Columns:
     """Decide what every column is, from tables of one kind.
 
@@ -78,7 +82,7 @@ def learn_columns(tables: Mapping[str, pd.DataFrame], *, ignore: Sequence[str] =
     decided = [_decide(column, {name: Values(table[column]) for name, table in named.items()}) for column in shared]
     if all(entry.column.kind == "constant" for entry in decided):
         why = "; ".join(note for entry in decided for note in entry.notes) or "all are ignored"
-        raise ValueError(f"tables should have at least one column that varies; found none ({why})")
+        raise NothingVariesError(f"tables should have at least one column that varies; found none ({why})")
     return Columns(
         columns=tuple(entry.column for entry in decided),
         notes=tuple(note for entry in decided for note in entry.notes),

@@ -1,7 +1,6 @@
 """Clustering at first sight: no number of clusters, no distance, no smallest size to set."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral
 from os import PathLike
 from typing import Any, Self
@@ -10,11 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
+from sklearn.utils.validation import check_is_fitted
 
 from firstsight.checks import check_flag, check_number
+from firstsight.estimators.tables import check_resources, checked_table, drawn_seed, threads
 from firstsight.pretrained import clusterer as pretrained_judge
 from firstsight.selection.assign import Anchors, anchors_of, assign, support
 from firstsight.selection.choose import COUNTS, Choice, choose
@@ -134,14 +132,11 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         counts = _counts(self.n_clusters)
         check_flag("noise", self.noise)
-        if self.time_budget is not None:
-            check_number("time_budget", self.time_budget, above=0)
-        if self.n_jobs is not None:
-            check_number("n_jobs", self.n_jobs, at_least=1, integer=True)
+        check_resources(self.time_budget, self.n_jobs)
         judge = _judge(self.prior)
-        X = self._checked(X, reset=True)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        with self._threads():
+        X = checked_table(self, X, reset=True)
+        seed = drawn_seed(self.random_state)
+        with threads(self.n_jobs):
             self._fit(X, counts, judge, seed)
         return self
 
@@ -159,8 +154,8 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
         """
         check_is_fitted(self)
-        X = self._checked(X, reset=False)
-        with self._threads():
+        X = checked_table(self, X, reset=False)
+        with threads(self.n_jobs):
             if self._anchors is None or self._encoding is None:
                 return np.zeros(len(X), np.int64)
             return assign(self._anchors, apply(self._space, numbers_of(self._encoding, X)), self.n_jobs)[0]
@@ -197,25 +192,6 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
         judge = corrected(_judge(self.prior), tables, truths)
         return type(self)(**(self.get_params(deep=False) | {"prior": judge}))
-
-    def _threads(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self.n_jobs is None else threadpool_limits(limits=self.n_jobs)
-
-    def _checked(self, X: Any, *, reset: bool) -> Any:
-        if isinstance(X, pd.DataFrame):
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            if not len(X) or not X.shape[1]:
-                raise ValueError(
-                    f"X should have rows and columns; found array with 0 sample(s) or feature(s): {X.shape}"
-                )
-            numbers = X.select_dtypes("number").to_numpy(dtype=float, na_value=np.nan)
-            if np.isinf(numbers).any():
-                raise ValueError("X should hold no infinite values; found some: make them missing (NaN)")
-            return X.reset_index(drop=True)
-        if isinstance(X, np.ndarray) and X.dtype == object and any(isinstance(value, str) for value in X.ravel()):
-            validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
-            return pd.DataFrame(X, columns=[f"x{place}" for place in range(X.shape[1])])
-        return validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
 
     def _fit(self, X: Any, counts: tuple[int, ...], judge: Judge, seed: int) -> None:
         self._judge, self._plain = judge, ""

@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+from firstsight.selection.anomalies.reader import Reader
 from firstsight.selection.judge import Judge
 
 FOLDER = Path(__file__).parent
@@ -12,3 +13,9 @@ FOLDER = Path(__file__).parent
 def clusterer() -> Judge:
     """The judge of :class:`firstsight.Clusterer`."""
     return Judge.load(FOLDER / "clusterer")
+
+
+@cache
+def detector() -> Reader:
+    """The reader of :class:`firstsight.AnomalyDetector`."""
+    return Reader.load(FOLDER / "detector")

@@ -5,11 +5,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from firstsight.columns.encode import encode, learn_columns
+from firstsight.columns.encode import encode
 from firstsight.columns.kinds import Columns
+from firstsight.columns.learn import NothingVariesError, learn_columns
+from firstsight.columns.values import Values
 from firstsight.selection.geometry import Floats, Ints
 
-__all__ = ["Encoding", "learn_encoding", "numbers_of"]
+__all__ = ["Encoding", "learn_encoding", "numbers_of", "told_numbers"]
+
+HUGE = 3e151  # numbers are drawn to within it: sums of larger squares would overflow
 
 
 class Encoding(NamedTuple):
@@ -42,15 +46,16 @@ def learn_encoding(X: Any) -> Encoding | None:
     Returns
     -------
     Encoding or None
-        None when no column has two values.
+        None when no column varies, or those that do are left out.
 
     """
     if isinstance(X, np.ndarray) and X.dtype.kind in "fiub" and np.isfinite(X).all():
-        return Encoding(None, np.arange(X.shape[1]), np.median(X, axis=0)) if (X[:1] != X).any() else None
-    frame = _framed(X)
-    if all(frame[column].nunique(dropna=False) < 2 for column in frame):
+        medians = np.median(np.clip(X.astype(np.float64), -HUGE, HUGE), axis=0)
+        return Encoding(None, np.arange(X.shape[1]), medians) if (X[:1] != X).any() else None
+    try:
+        columns = learn_columns({"X": _framed(X)})
+    except NothingVariesError:
         return None
-    columns = learn_columns({"X": frame})
     groups: list[int] = []
     for column in columns.columns:
         for place in range(len(column.feature_names)):
@@ -62,11 +67,24 @@ def learn_encoding(X: Any) -> Encoding | None:
 def numbers_of(encoding: Encoding, X: Any) -> Floats:
     """Rows as numbers, (n_rows, n_numbers)."""
     if encoding.columns is None:
-        numbers = np.asarray(X, np.float64)
+        numbers = np.clip(np.asarray(X, np.float64), -HUGE, HUGE)
         return np.where(np.isnan(numbers), encoding.medians, numbers) if np.isnan(numbers).any() else numbers
     return encode(encoding.columns, _framed(X), "X")
 
 
+def told_numbers(encoding: Encoding, X: Any, numbers: Floats) -> Floats:
+    """Numbers as the table has them: not drawn to the range that was learned, and NaN where they are missing."""
+    if encoding.columns is None:
+        return np.asarray(X, np.float64)
+    told, frame, place = numbers.copy(), _framed(X), 0
+    for column in encoding.columns.columns:
+        if column.kind == "number":
+            told[:, place] = Values(frame[column.name]).numbers
+        place += len(column.feature_names)
+    return told
+
+
 def _framed(X: Any) -> pd.DataFrame:
-    frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X)
-    return frame.set_axis([str(name) for name in frame.columns], axis=1)
+    if not isinstance(X, pd.DataFrame):
+        return pd.DataFrame(X, columns=[f"x{place}" for place in range(X.shape[1])])
+    return X.set_axis([str(name) for name in X.columns], axis=1)

@@ -1,0 +1,60 @@
+"""What the estimators of this room share: tables of mixed columns are checked, threads are limited, seeds are drawn."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
+from threadpoolctl import threadpool_limits
+
+from firstsight.checks import check_number
+
+__all__ = ["check_resources", "checked_table", "drawn_seed", "threads"]
+
+
+def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """A table as an array of numbers, or as a DataFrame of mixed columns; rows are numbered from 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When it has no rows or columns, holds infinite values, or has other columns than the one fitted.
+
+    """
+    if isinstance(X, pd.DataFrame):
+        if any(np.issubdtype(kind, np.complexfloating) for kind in X.dtypes if isinstance(kind, np.dtype)):
+            raise ValueError("X should hold no complex numbers; found some")
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        if not len(X) or not X.shape[1]:
+            raise ValueError(f"X should have rows and columns; found array with 0 sample(s) or feature(s): {X.shape}")
+        numbers = X.select_dtypes("number").to_numpy(dtype=float, na_value=np.nan)
+        if np.isinf(numbers).any():
+            raise ValueError("X should hold no infinite values; found some: make them missing (NaN)")
+        return X.reset_index(drop=True)
+    if isinstance(X, np.ndarray) and X.dtype == object and any(isinstance(value, str) for value in X.ravel()):
+        validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+        return pd.DataFrame(X, columns=[f"x{place}" for place in range(X.shape[1])])
+    numbers = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+    if reset or not hasattr(estimator, "feature_names_in_"):
+        return numbers
+    return pd.DataFrame(numbers, columns=estimator.feature_names_in_)  # fitted on a DataFrame: scikit-learn has warned
+
+
+def check_resources(time_budget: Any, n_jobs: Any) -> None:
+    """Refuse a budget that is no number of seconds, and a number of threads that is none."""
+    if time_budget is not None:
+        check_number("time_budget", time_budget, above=0)
+    if n_jobs is not None:
+        check_number("n_jobs", n_jobs, at_least=1, integer=True)
+
+
+def drawn_seed(random_state: Any) -> int:
+    """A seed from what scikit-learn calls a random state."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def threads(n_jobs: int | None) -> AbstractContextManager[Any]:
+    """Limit the threads of the numerical libraries; as they are if None."""
+    return nullcontext() if n_jobs is None else threadpool_limits(limits=n_jobs)
