@@ -25,6 +25,7 @@ from firstsight.selection.matrix import learn_encoding, numbers_of, told_numbers
 from firstsight.selection.spaces import variances
 
 MODES = ("auto", "contaminated", "clean")
+MANY = 100_000  # rows, beyond which half as many reference rows are taken
 PLAIN_ODDS = -6.0  # of every row of a table that shows nothing
 # Seconds for so many reference rows with ten thousand rows of twenty columns, on two cores.
 COSTS = {2000: 3.0, 1000: 1.8, 500: 1.2, 250: 0.9}
@@ -71,9 +72,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Mixed columns are taken as :mod:`firstsight.columns` decides, missing values included. Of more than 2,000 rows a
-    sample is the reference that all rows are held against. A row that equals a reference row is taken to be
-    that row, and is not its own neighbour. A column that does not vary among the fitted rows is left out: new rows that
-    differ there are not found.
+    sample of 2,000 (of more than 100,000 rows 1,000) is the reference that all rows are held against. A row that equals
+    a reference row is taken to be that row, and is not its own neighbour. A column that does not vary among the fitted
+    rows is left out: new rows that differ there are not found.
 
     Examples
     --------
@@ -154,7 +155,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         numbers = numbers_of(self._encoding, X)
         odds = np.empty(len(numbers))
         count = self.n_jobs or os.cpu_count() or 1
-        with threads(self.n_jobs), threadpool_limits(1 if len(numbers) > 5000 else None):
+        with threads(self.n_jobs), threadpool_limits(1 if count > 1 else None):
             for part, rows in read(self._context, numbers, count):
                 odds[part] = self._odds(rows, count)
         return -odds
@@ -234,7 +235,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             self._set_plain("no column varies" if self._encoding is None else f"{len(X)} rows are too few to tell")
             return
         numbers = numbers_of(self._encoding, X)
-        kept = some_rows(numbers, _affordable(self.time_budget), seed)
+        kept = some_rows(numbers, _affordable(self.time_budget, len(X)), seed)
         reference = np.ascontiguousarray(numbers[kept])
         if not variances(reference).any():
             self._set_plain("no column varies by more than rounding")
@@ -312,8 +313,9 @@ def _offset(scores: Floats, share: float) -> float:
     return float(np.nextafter(last, np.inf)) if with_last - wanted <= wanted - without else last
 
 
-def _affordable(time_budget: float | None) -> int:
+def _affordable(time_budget: float | None, n_rows: int) -> int:
     """Reference rows."""
+    most = MOST_ROWS if n_rows <= MANY else MOST_ROWS // 2
     if time_budget is None:
-        return MOST_ROWS
-    return next((rows for rows, seconds in COSTS.items() if seconds <= time_budget), min(COSTS))
+        return most
+    return min(most, next((rows for rows, seconds in COSTS.items() if seconds <= time_budget), min(COSTS)))

@@ -16,7 +16,8 @@ __all__ = ["FEWEST_ROWS", "MOST_ROWS", "Context", "context_of", "read"]
 
 MOST_ROWS = 2000  # reference rows
 FEWEST_ROWS = 5
-CHUNK = 4096
+CHUNK = 4096  # rows at once
+FEWEST_AT_ONCE = 256
 
 
 class Context(NamedTuple):
@@ -70,14 +71,15 @@ def context_of(R: Floats, groups: Ints, seed: int) -> Context:
 
 def read(context: Context, X: Floats, threads: int = 1) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Rows for the reader, chunk by chunk, for rows X (n_rows, n_features)."""
+    size = max(FEWEST_AT_ONCE, min(CHUNK, -(-len(X) // threads)))
 
     def chunk(start: int) -> tuple[slice, NDArray[np.float32]]:
-        part = slice(start, min(start + CHUNK, len(X)))
+        part = slice(start, min(start + size, len(X)))
         own = places_of(context.numbers, numbers_from_values(X[part], 0))
         found, neighbors = views_of(context.views, X[part], own)
         return part, rows_of(context.stick, found, neighbors)
 
-    starts = range(0, len(X), CHUNK)
+    starts = range(0, len(X), size)
     if threads == 1 or len(starts) == 1:
         yield from map(chunk, starts)
         return
