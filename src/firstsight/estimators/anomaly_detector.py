@@ -82,8 +82,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     >>> X = np.random.default_rng(0).normal(size=(500, 3))
     >>> X[:5] = 6 * np.sign(X[:5])
     >>> found = AnomalyDetector(random_state=0).fit(X).anomaly_probability(X)
-    >>> bool((found[:5] > 0.5).all() and (found[5:] < 0.5).mean() > 0.99)
-    True
+    >>> sorted(found.argsort()[-5:].tolist())
+    [0, 1, 2, 3, 4]
 
     """
 
@@ -216,7 +216,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         AnomalyDetector
-            A new one with the same parameters, whose ``prior`` has learned.
+            A new one with the same parameters, whose ``prior`` has learned; for tables of that kind alone.
 
         """
         from firstsight.selection.anomalies.correct import corrected  # training is not needed to detect

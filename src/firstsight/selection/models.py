@@ -44,5 +44,5 @@ def read_models(folder: str | PathLike[str], names: Sequence[str], file: str) ->
         stored = json.loads((folder / file).read_text())
         settings = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
     except (AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder / file} should hold settings; {error}") from None
+        raise ValueError(f"{folder / file} should hold a {Path(file).stem}'s settings; {error}") from None
     return {name: (folder / f"{name}.txt").read_text() for name in names}, settings
