@@ -1,5 +1,6 @@
 """A family of tables from the folder to the answer, as a user meets it on the command line."""
 
+import functools
 import json
 import signal
 import subprocess
@@ -439,13 +440,18 @@ def test_ctrl_c_is_said(tmp_path):
     folder = write_family(tmp_path / "old", range(5))
     command = [sys.executable, "-m", "firstsight", "meta-train", "--tasks", folder, "--out", tmp_path / "run"]
     command += ["--label", "kind", *SMALL[:4], "--steps", "100000", "--backend", "vmap"]
+    # Where the tests run in the background of a shell, children would ignore the signal.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
-        list(map(str, command)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        list(map(str, command)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=heed
     ) as process:
-        while not (tmp_path / "run" / "run.json").exists():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=60)[1]
+        try:
+            while not (tmp_path / "run" / "run.json").exists():
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "interrupted; the same command goes on" in said
 
