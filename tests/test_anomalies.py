@@ -18,10 +18,10 @@ from firstsight.selection.anomalies.forests import fit_forests, forest_views
 from firstsight.selection.anomalies.hints import hint_of
 from firstsight.selection.anomalies.learn import Config, fit_reader
 from firstsight.selection.anomalies.lessons import lesson_of
-from firstsight.selection.anomalies.marginals import fit_marginals, marginal_views, tail_of
+from firstsight.selection.anomalies.marginals import fit_marginals, marginal_views, ranks_among, tail_of
 from firstsight.selection.anomalies.near import distances_to, fit_near, near_views
 from firstsight.selection.anomalies.reader import PLAIN, Reader
-from firstsight.selection.anomalies.rows import names_of, ranks, yardstick
+from firstsight.selection.anomalies.rows import names_of, yardstick
 from firstsight.selection.anomalies.views import fit_views, views_of
 from firstsight.selection.coreset import numbers_from_values, places_of
 from firstsight.tasks import contaminated
@@ -123,7 +123,7 @@ def test_views_are_finite_and_named_once(X):
 
 def test_ranks_are_among_the_reference(X):
     stick = yardstick({"a": X[:, 0], "b": X[:, 1]}, {"fact": 1.0})
-    np.testing.assert_allclose(np.sort(ranks(stick, X[:, :2])[:, 0]), (np.arange(300) + 0.5) / 300)
+    np.testing.assert_allclose(np.sort(ranks_among(stick.ordered, X[:, :2])[:, 0]), (np.arange(300) + 0.5) / 300)
     assert names_of(stick)[:2] == ["rank of a", "rank of b"]
     assert names_of(stick)[-1] == "fact"
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from firstsight.checks import check_choice
-from firstsight.estimators.tables import check_resources, checked_table, drawn_seed, threads
+from firstsight.estimators.tables import check_resources, checked_table, drawn_seed, prior_of, threads
 from firstsight.pretrained import detector as pretrained_reader
 from firstsight.selection.anomalies.context import FEWEST_ROWS, MOST_ROWS, Context, context_of, read
 from firstsight.selection.anomalies.explain import explained
@@ -127,7 +126,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_choice("mode", self.mode, MODES)
         check_resources(self.time_budget, self.n_jobs)
-        reader = _reader(self.prior)
+        reader = prior_of(self.prior, Reader, pretrained_reader)
         X = checked_table(self, X, reset=True)
         known = _labels(labels, len(X))
         seed = drawn_seed(self.random_state)
@@ -222,7 +221,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         from firstsight.selection.anomalies.correct import corrected  # training is not needed to detect
 
         tables = [checked_table(clone(self), table, reset=True) for table in tables]
-        reader = corrected(_reader(self.prior), tables, truths)
+        reader = corrected(prior_of(self.prior, Reader, pretrained_reader), tables, truths)
         return type(self)(**(self.get_params(deep=False) | {"prior": reader}))
 
     def _fit(self, X: Any, known: NDArray[np.int64] | None, reader: Reader, seed: int) -> None:
@@ -280,16 +279,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _reader(prior: Any) -> Reader:
-    if prior is None:
-        return pretrained_reader()
-    if isinstance(prior, Reader):
-        return prior
-    if not isinstance(prior, str | PathLike):
-        raise TypeError(f"prior={prior!r} should be a Reader, the folder of one, or None; found {type(prior).__name__}")
-    return Reader.load(prior)
 
 
 def _labels(labels: Any, n_rows: int) -> NDArray[np.int64] | None:

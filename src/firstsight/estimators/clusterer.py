@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
 from firstsight.checks import check_flag, check_number
-from firstsight.estimators.tables import check_resources, checked_table, drawn_seed, threads
+from firstsight.estimators.tables import check_resources, checked_table, drawn_seed, prior_of, threads
 from firstsight.pretrained import clusterer as pretrained_judge
 from firstsight.selection.assign import Anchors, anchors_of, assign, support
 from firstsight.selection.choose import COUNTS, Choice, choose
@@ -133,7 +132,7 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         counts = _counts(self.n_clusters)
         check_flag("noise", self.noise)
         check_resources(self.time_budget, self.n_jobs)
-        judge = _judge(self.prior)
+        judge = prior_of(self.prior, Judge, pretrained_judge)
         X = checked_table(self, X, reset=True)
         seed = drawn_seed(self.random_state)
         with threads(self.n_jobs):
@@ -190,7 +189,7 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         from firstsight.selection.correct import corrected  # training is not needed to cluster
 
-        judge = corrected(_judge(self.prior), tables, truths)
+        judge = corrected(prior_of(self.prior, Judge, pretrained_judge), tables, truths)
         return type(self)(**(self.get_params(deep=False) | {"prior": judge}))
 
     def _fit(self, X: Any, counts: tuple[int, ...], judge: Judge, seed: int) -> None:
@@ -274,16 +273,6 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _judge(prior: Any) -> Judge:
-    if prior is None:
-        return pretrained_judge()
-    if isinstance(prior, Judge):
-        return prior
-    if not isinstance(prior, str | PathLike):
-        raise TypeError(f"prior={prior!r} should be a Judge, the folder of one, or None; found {type(prior).__name__}")
-    return Judge.load(prior)
 
 
 def _counts(n_clusters: Any) -> tuple[int, ...]:

@@ -1,7 +1,9 @@
 """What the estimators of this room share: tables of mixed columns are checked, threads are limited, seeds are drawn."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from os import PathLike
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,19 @@ from threadpoolctl import threadpool_limits
 
 from firstsight.checks import check_number
 
-__all__ = ["check_resources", "checked_table", "drawn_seed", "threads"]
+__all__ = ["check_resources", "checked_table", "drawn_seed", "prior_of", "threads"]
+
+
+class Learned(Protocol):
+    """What can be read from the folder that it was saved in."""
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Self:
+        """Read it."""
+        ...
+
+
+T = TypeVar("T", bound=Learned)
 
 
 def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -48,6 +62,26 @@ def check_resources(time_budget: Any, n_jobs: Any) -> None:
         check_number("time_budget", time_budget, above=0)
     if n_jobs is not None:
         check_number("n_jobs", n_jobs, at_least=1, integer=True)
+
+
+def prior_of(prior: Any, kind: type[T], own: Callable[[], T]) -> T:
+    """What was learned: the package's own for None, a saved one from its folder, or itself.
+
+    Raises
+    ------
+    TypeError, FileNotFoundError, ValueError
+        When it is none of these, and as ``kind.load`` says.
+
+    """
+    if prior is None:
+        return own()
+    if isinstance(prior, kind):
+        return prior
+    if not isinstance(prior, str | PathLike):
+        raise TypeError(
+            f"prior={prior!r} should be a {kind.__name__}, the folder of one, or None; found {type(prior).__name__}"
+        )
+    return kind.load(prior)
 
 
 def drawn_seed(random_state: Any) -> int:

@@ -62,16 +62,21 @@ def geometry(X: Floats) -> Geometry:
     n_rows = len(X)
     n_neighbors = min(N_NEIGHBORS, n_rows - 1)
     np.fill_diagonal(distances, np.inf)
-    near = np.argpartition(distances, n_neighbors - 1, axis=1)[:, :n_neighbors]
-    radii = np.take_along_axis(distances, near, axis=1)
-    order = np.argsort(radii, axis=1, kind="stable")
-    near, radii = np.take_along_axis(near, order, axis=1), np.take_along_axis(radii, order, axis=1)
+    near, radii = nearest(distances, n_neighbors)
     np.fill_diagonal(distances, 0)
     mean = radii[:, : min(DENSITY_NEIGHBORS, n_neighbors)].mean(1).astype(np.float64)
     # Rows with many exact copies would be infinitely dense: nothing is denser than a hundredth of the usual.
     floor = 0.01 * (np.median(mean) or mean.max() or 1.0)
     tree, lengths = spanning_tree(distances)
     return Geometry(X, distances, near, radii.astype(np.float64), -np.log(np.maximum(mean, floor)), tree, lengths)
+
+
+def nearest(distances: NDArray[np.float32], count: int) -> tuple[Ints, NDArray[np.float32]]:
+    """Places and distances of the nearest of each row, nearest first, (n_rows, count) each."""
+    places = np.argpartition(distances, count - 1, axis=1)[:, :count]
+    radii = np.take_along_axis(distances, places, axis=1)
+    order = np.argsort(radii, axis=1, kind="stable")
+    return np.take_along_axis(places, order, axis=1), np.take_along_axis(radii, order, axis=1)
 
 
 def pairwise(A: Floats, B: Floats) -> NDArray[np.float32]:

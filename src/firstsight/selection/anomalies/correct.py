@@ -12,7 +12,6 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from firstsight.selection.anomalies.learn import log_of
 from firstsight.selection.anomalies.lessons import Lesson, lesson_of
 from firstsight.selection.anomalies.reader import Reader
 from firstsight.selection.geometry import Floats
@@ -106,4 +105,4 @@ def _error(model: lightgbm.Booster, lesson: Lesson, said: Floats, n_trees: int) 
     """Log loss of a table, by weight."""
     added = model.predict(lesson.rows, raw_score=True, num_iteration=n_trees, num_threads=1) if n_trees else 0.0
     odds = said + np.asarray(added, np.float64)
-    return float(-(lesson.weight @ np.where(lesson.y == 1, log_of(odds), log_of(-odds))))
+    return float(lesson.weight @ np.logaddexp(0, np.where(lesson.y == 1, -odds, odds)))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from firstsight.selection.anomalies.context import Context
-from firstsight.selection.anomalies.marginals import counts_beside, tail_of
+from firstsight.selection.anomalies.marginals import counts_beside, tails_from
 from firstsight.selection.anomalies.views import standard
 from firstsight.selection.geometry import Floats
 
@@ -64,11 +64,11 @@ def unusual(context: Context, X: Floats) -> Unusual:
     views = context.views
     keep = np.flatnonzero(views.scale > 0)
     Z = standard(views, X)
-    left, right = tail_of(views.marginals, Z)
     shape = X.shape
     below, above, residual, score = np.full(shape, 0.5), np.full(shape, 0.5), np.zeros(shape), np.zeros(shape)
-    counts = counts_beside(views.marginals, Z)
-    below[:, keep], above[:, keep] = (count / len(views.near.R) for count in counts)
+    n_reference, counts = len(views.near.R), counts_beside(views.marginals.ordered, Z)
+    left, right = tails_from(*counts, n_reference)
+    below[:, keep], above[:, keep] = (count / n_reference for count in counts)
     half, turn = views.bulk.half, views.bulk.turn
     if turn.shape[1] == len(keep) > 1:
         # The densest half says what to expect, and all reference rows how far from it is usual.

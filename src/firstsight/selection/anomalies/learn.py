@@ -19,7 +19,7 @@ from firstsight.selection.anomalies.reader import Reader, Settings, plain_of, pr
 from firstsight.selection.geometry import Floats
 from firstsight.selection.judge import log_odds
 
-__all__ = ["Config", "fit_reader", "fit_rows"]
+__all__ = ["Config", "fit_reader"]
 
 ROW_TREES = {
     "objective": "binary", "learning_rate": 0.03, "num_leaves": 16, "feature_fraction": 0.15, "bagging_fraction": 0.5,
@@ -65,7 +65,7 @@ class _Said(NamedTuple):
     odds: Floats
 
 
-def fit_rows(lessons: Sequence[Lesson], config: Config) -> lightgbm.Booster:
+def _fit_rows(lessons: Sequence[Lesson], config: Config) -> lightgbm.Booster:
     """A model of rows; every lesson has the same weight, and within it every row what it stands for."""
     rows = np.concatenate([lesson.rows for lesson in lessons])
     y = np.concatenate([lesson.y for lesson in lessons])
@@ -105,7 +105,7 @@ def fit_reader(lessons: Sequence[Lesson], config: Config) -> tuple[Reader, dict[
             said = [one._replace(odds=one.odds + plain * plain_of(one.lesson.names, one.lesson.rows)) for one in said]
         calibration[kind] = _calibration(said)
         figures |= {f"{kind}_{name}": value for name, value in _scores(said).items()}
-        texts[kind] = fit_rows(mine, config).model_to_string()
+        texts[kind] = _fit_rows(mine, config).model_to_string()
         if kind == "contaminated":
             spread, more = _share_spread(said, calibration[kind])
             figures |= more
@@ -133,7 +133,7 @@ def _cross_fitted(lessons: Sequence[Lesson], config: Config) -> list[_Said]:
     fold = _folds(lessons, config)
     found: dict[int, _Said] = {}
     for out in range(config.n_folds):
-        model = fit_rows([lesson for lesson, mine in zip(lessons, fold, strict=True) if mine != out], config)
+        model = _fit_rows([lesson for lesson, mine in zip(lessons, fold, strict=True) if mine != out], config)
         for place, (lesson, mine) in enumerate(zip(lessons, fold, strict=True)):
             if mine == out:
                 odds = model.predict(lesson.rows, raw_score=True, num_threads=config.n_threads)
@@ -186,8 +186,3 @@ def _share_spread(said: Sequence[_Said], calibration: tuple[float, float]) -> tu
     share = np.array([one.lesson.weight @ one.lesson.y for one in some])
     spread = float(np.quantile(np.abs(log_odds(guess) - log_odds(share)), NINE_IN_TEN))
     return spread, {"share_within_2": float((np.abs(np.log(guess / share)) <= np.log(2)).mean())}
-
-
-def log_of(odds: Floats) -> Floats:
-    """Logarithm of the probability with these log-odds."""
-    return -np.logaddexp(0, -odds)

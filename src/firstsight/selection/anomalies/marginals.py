@@ -73,22 +73,29 @@ def fit_marginals(R: Floats, groups: Ints) -> Marginals:
     return Marginals(ordered, edges, surprise, middle, np.maximum(spread, TINY), mode, side, weight)
 
 
-def tail_of(marginals: Marginals, Q: Floats) -> tuple[Floats, Floats]:
-    """Minus the logarithm of the share of reference rows at or below, and at or above: (n_rows, n_features) each."""
-    n = len(marginals.ordered)
-    below, above = counts_beside(marginals, Q)
+def counts_beside(ordered: Floats, Q: Floats) -> tuple[Floats, Floats]:
+    """How many values of sorted columns (n_reference, n_features) are smaller, and larger, (n_rows, n_features)."""
+    below, above = np.empty(Q.shape), np.empty(Q.shape)
+    for column, values in enumerate(ordered.T):
+        below[:, column] = np.searchsorted(values, Q[:, column], side="left")
+        above[:, column] = len(values) - np.searchsorted(values, Q[:, column], side="right")
+    return below, above
+
+
+def ranks_among(ordered: Floats, Q: Floats) -> Floats:
+    """Ranks among the values of sorted columns, 0 to 1, the middle of equal ones: (n_rows, n_features)."""
+    below, above = counts_beside(ordered, Q)
+    return (below + len(ordered) - above) / (2 * len(ordered))
+
+
+def tails_from(below: Floats, above: Floats, n: int) -> tuple[Floats, Floats]:
+    """Minus the logarithm of the share of n rows at or below, and at or above, from the counts beside them."""
     return -np.log((n - above + 0.5) / (n + 1)), -np.log((n - below + 0.5) / (n + 1))
 
 
-def counts_beside(marginals: Marginals, Q: Floats) -> tuple[Floats, Floats]:
-    """How many reference rows have a smaller, and a larger, value: (n_rows, n_features) each."""
-    n = len(marginals.ordered)
-    below, above = np.empty(Q.shape), np.empty(Q.shape)
-    for column in range(Q.shape[1]):
-        values = marginals.ordered[:, column]
-        below[:, column] = np.searchsorted(values, Q[:, column], side="left")
-        above[:, column] = n - np.searchsorted(values, Q[:, column], side="right")
-    return below, above
+def tail_of(marginals: Marginals, Q: Floats) -> tuple[Floats, Floats]:
+    """Minus the logarithm of the share of reference rows at or below, and at or above: (n_rows, n_features) each."""
+    return tails_from(*counts_beside(marginals.ordered, Q), len(marginals.ordered))
 
 
 def marginal_views(marginals: Marginals, Q: Floats) -> dict[str, Floats]:

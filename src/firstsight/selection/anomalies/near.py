@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firstsight.selection.geometry import Floats, Ints
+from firstsight.selection.geometry import Floats, Ints, nearest
 
 NEAREST = (1, 3, 10, 30)  # neighbours
 SHARES = (0.05, 0.2, 0.5)  # of the reference rows
@@ -67,13 +67,13 @@ def fit_near(R: Floats, seed: int, *, brief: bool = False) -> Near:
     n = len(R)
     near, radii = [], []
     reverse = np.empty(n)
-    own = np.arange(n)
     most = min(N_NEAR, n - 1)
     middle = np.empty(n)
     for start in range(0, n, CHUNK):
         part = slice(start, start + CHUNK)
         D = distances_to(R[part], R)
-        D[np.arange(len(D)), own[part]] = np.inf
+        own = np.arange(len(D))
+        D[own, start + own] = np.inf
         places, distances = nearest(D, most)
         near.append(places)
         radii.append(distances)
@@ -90,9 +90,10 @@ def fit_near(R: Floats, seed: int, *, brief: bool = False) -> Near:
     widths = np.array([np.median(edges[:, 0]), 0.3 * np.median(middle)]) + TINY
     generator = np.random.default_rng(seed)
     size = min(N_BALLS, n)
-    balls = np.stack([generator.choice(n, size, replace=False) for _ in range(BALLS)])
+    balls = np.empty((0 if brief else BALLS, size), np.int64)
     radius, outer = np.empty(balls.shape), np.empty(balls.shape)
-    for number, ball in enumerate(balls):
+    for number in range(len(balls)):
+        balls[number] = ball = generator.choice(n, size, replace=False)
         D = distances_to(R[ball], R[ball])
         np.fill_diagonal(D, np.inf)
         to = D.argmin(1)
@@ -112,14 +113,6 @@ def distances_to(Q: Floats, R: Floats) -> NDArray[np.float32]:
     # What is left of equal rows are the last digits of their squares.
     squares[squares < 1e-12 * (1 + (R * R).sum(1))[None, :]] = 0
     return np.sqrt(squares, out=squares).astype(np.float32)
-
-
-def nearest(D: NDArray[np.float32], most: int) -> tuple[Ints, Floats]:
-    """Places and distances of the nearest, nearest first, (n_rows, most)."""
-    places = np.argpartition(D, most - 1, axis=1)[:, :most] if most < D.shape[1] else np.argsort(D, axis=1)
-    distances = np.take_along_axis(D, places, 1)
-    order = np.argsort(distances, axis=1, kind="stable")
-    return np.take_along_axis(places, order, 1), np.take_along_axis(distances, order, 1)
 
 
 def near_views(near: Near, Q: Floats, own: Ints) -> tuple[dict[str, Floats], Ints]:

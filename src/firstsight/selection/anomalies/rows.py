@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from firstsight.selection.anomalies.marginals import ranks_among
 from firstsight.selection.geometry import Floats, Ints
 from firstsight.selection.spaces import tails
 
@@ -61,16 +62,6 @@ def distances(stick: Yardstick, values: Floats) -> Floats:
     return np.asarray(np.clip((values - stick.middle) / stick.width, LOW, HIGH))
 
 
-def ranks(stick: Yardstick, values: Floats) -> Floats:
-    """Among the reference rows, 0 to 1, the middle of equal ones: (n_rows, n_views) both."""
-    found = np.empty(values.shape)
-    for view in range(values.shape[1]):
-        ordered = stick.ordered[:, view]
-        found[:, view] = np.searchsorted(ordered, values[:, view], "left")
-        found[:, view] += np.searchsorted(ordered, values[:, view], "right")
-    return found / (2 * len(stick.ordered))
-
-
 def names_of(stick: Yardstick) -> list[str]:
     """Of the values of :func:`rows_of`."""
     return [
@@ -97,7 +88,7 @@ def rows_of(stick: Yardstick, views: dict[str, Floats], neighbors: Ints) -> Floa
 
     """
     values = np.stack(list(views.values()), axis=1)
-    rank, distance = ranks(stick, values), distances(stick, values)
+    rank, distance = ranks_among(stick.ordered, values), distances(stick, values)
     ordered = np.sort(distance, axis=1)
     summary = [
         distance.mean(1), stick.consensus[neighbors].mean(1), rank.std(1),

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from firstsight.selection.anomalies.bulk import Bulk, bulk_views, fit_bulk
 from firstsight.selection.anomalies.forests import Forests, fit_forests, forest_views
-from firstsight.selection.anomalies.marginals import Marginals, fit_marginals, marginal_views
+from firstsight.selection.anomalies.marginals import Marginals, fit_marginals, marginal_views, ranks_among
 from firstsight.selection.anomalies.near import Near, fit_near, near_views
 from firstsight.selection.geometry import Floats, Ints
 from firstsight.selection.spaces import variances
@@ -95,12 +95,7 @@ def standard(views: Views, X: Floats) -> Floats:
 def _ranked(knots: Floats, X: Floats) -> Floats:
     """Normal scores of ranks among the knots, the middle of equal ones; beyond them, the outermost."""
     n = len(knots)
-    level = np.empty(X.shape)
-    for column in range(X.shape[1]):
-        values = knots[:, column]
-        level[:, column] = np.searchsorted(values, X[:, column], "left")
-        level[:, column] += np.searchsorted(values, X[:, column], "right")
-    return np.asarray(ndtri(np.clip(level / (2 * n), 0.5 / n, 1 - 0.5 / n)))
+    return np.asarray(ndtri(np.clip(ranks_among(knots, X), 0.5 / n, 1 - 0.5 / n)))
 
 
 def views_of(views: Views, X: Floats, own: Ints) -> tuple[dict[str, Floats], Ints]:
