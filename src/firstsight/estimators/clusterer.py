@@ -152,12 +152,28 @@ class Clusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         ndarray of shape (n_rows,)
 
         """
+        return self.assign(X)[0]
+
+    def assign(self, X: Any) -> tuple[Ints, Floats]:
+        """Clusters of rows as :meth:`predict` gives them, and the strength of their membership.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_rows, n_features)
+            Columns as in :meth:`fit`.
+
+        Returns
+        -------
+        tuple of ndarray of shape (n_rows,) and ndarray of shape (n_rows,)
+            Labels, and numbers in [0, 1] as in ``probabilities_``.
+
+        """
         check_is_fitted(self)
         X = checked_table(self, X, reset=False)
         with threads(self.n_jobs):
             if self._anchors is None or self._encoding is None:
-                return np.zeros(len(X), np.int64)
-            return assign(self._anchors, apply(self._space, numbers_of(self._encoding, X)), self.n_jobs)[0]
+                return np.zeros(len(X), np.int64), np.ones(len(X))
+            return assign(self._anchors, apply(self._space, numbers_of(self._encoding, X)), self.n_jobs)
 
     def explain(self) -> str:
         """Why this answer and not the runner-up, in words and numbers."""

@@ -1,14 +1,17 @@
 """A table of mixed columns as numbers, with what is needed to turn new rows into the same numbers."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from firstsight.columns.encode import encode
-from firstsight.columns.kinds import Columns
+from firstsight.columns.kinds import Column, Columns
 from firstsight.columns.learn import NothingVariesError, learn_columns
 from firstsight.columns.values import Values
+from firstsight.selection.fill import Block, Donors, donors_of, filled
 from firstsight.selection.geometry import Floats, Ints
 
 __all__ = ["Encoding", "learn_encoding", "numbers_of", "told_numbers"]
@@ -27,12 +30,15 @@ class Encoding(NamedTuple):
         Numbers that come from one category have one group, and count together as one column.
     medians : ndarray of shape (n_features,)
         Where columns is None: what a value that is missing in a new row becomes.
+    donors : Donors or None
+        Rows that give what others lack; None when none lacks anything.
 
     """
 
     columns: Columns | None
     groups: Ints
     medians: Floats
+    donors: Donors | None = None
 
 
 def learn_encoding(X: Any) -> Encoding | None:
@@ -56,12 +62,15 @@ def learn_encoding(X: Any) -> Encoding | None:
         columns = learn_columns({"X": _framed(X)})
     except NothingVariesError:
         return None
+    columns = replace(columns, columns=tuple(_plain(column) for column in columns.columns))
     groups: list[int] = []
     for column in columns.columns:
         for place in range(len(column.feature_names)):
             together = place > 0 and column.kind in ("category", "text")
             groups.append(groups[-1] if together else (groups[-1] + 1 if groups else 0))
-    return Encoding(columns, np.array(groups), np.empty(0))
+    missing = _missing(columns, _framed(X))
+    donors = donors_of(encode(columns, _framed(X), "X"), missing, _blocks(columns)) if missing.any() else None
+    return Encoding(columns, np.array(groups), np.empty(0), donors)
 
 
 def numbers_of(encoding: Encoding, X: Any) -> Floats:
@@ -69,7 +78,9 @@ def numbers_of(encoding: Encoding, X: Any) -> Floats:
     if encoding.columns is None:
         numbers = np.clip(np.asarray(X, np.float64), -HUGE, HUGE)
         return np.where(np.isnan(numbers), encoding.medians, numbers) if np.isnan(numbers).any() else numbers
-    return encode(encoding.columns, _framed(X), "X")
+    frame = _framed(X)
+    numbers = encode(encoding.columns, frame, "X")
+    return numbers if encoding.donors is None else filled(encoding.donors, numbers, _missing(encoding.columns, frame))
 
 
 def told_numbers(encoding: Encoding, X: Any, numbers: Floats) -> Floats:
@@ -82,6 +93,45 @@ def told_numbers(encoding: Encoding, X: Any, numbers: Floats) -> Floats:
             told[:, place] = Values(frame[column.name]).numbers
         place += len(column.feature_names)
     return told
+
+
+def _plain(column: Column) -> Column:
+    """The column without a number that says where it is missing, but where that is all that it says.
+
+    Missing cells are filled: told apart by what is missing, rows would fall into clusters of gaps.
+    """
+    alone = column.kind == "category" and len(column.levels) == 1
+    return column if alone else replace(column, missing=False)
+
+
+def _blocks(columns: Columns) -> list[Block]:
+    """The columns that are filled, and the numbers they became."""
+    blocks, start = [], 0
+    for column in columns.columns:
+        stop = start + len(column.feature_names)
+        if _is_filled(column):
+            blocks.append(Block(start, stop, column.kind == "category"))
+        start = stop
+    return blocks
+
+
+def _missing(columns: Columns, frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which of the columns that are filled each row lacks, (n_rows, n_blocks)."""
+    asked = [column for column in columns.columns if _is_filled(column)]
+    found = np.zeros((len(frame), len(asked)), bool)
+    for place, column in enumerate(asked):
+        values = Values(frame[column.name])
+        if column.kind == "number":
+            found[:, place] = np.isnan(values.numbers)
+        elif column.kind == "date":
+            found[:, place] = np.isnan(values.days(column.date_format))
+        else:
+            found[:, place] = values.missing
+    return found
+
+
+def _is_filled(column: Column) -> bool:
+    return column.kind in ("number", "date", "category") and not column.missing
 
 
 def _framed(X: Any) -> pd.DataFrame:
