@@ -3,9 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.covariance import EmpiricalCovariance
+from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
@@ -14,7 +18,7 @@ from firstsight.selection.anomalies.bulk import RIDGE, bulk_views, densest, fit_
 from firstsight.selection.anomalies.context import context_of, read
 from firstsight.selection.anomalies.correct import corrected
 from firstsight.selection.anomalies.explain import GENERAL, SIDES, sides_of
-from firstsight.selection.anomalies.forests import fit_forests, forest_views
+from firstsight.selection.anomalies.forests import fit_forests, forest, forest_views, isolation
 from firstsight.selection.anomalies.hints import hint_of
 from firstsight.selection.anomalies.learn import Config, fit_reader
 from firstsight.selection.anomalies.lessons import lesson_of
@@ -22,13 +26,14 @@ from firstsight.selection.anomalies.marginals import fit_marginals, marginal_vie
 from firstsight.selection.anomalies.near import distances_to, fit_near, near_views
 from firstsight.selection.anomalies.reader import PLAIN, Reader
 from firstsight.selection.anomalies.rows import names_of, yardstick
+from firstsight.selection.anomalies.strange import drawn, strange_cells, usual_of
 from firstsight.selection.anomalies.views import fit_views, views_of
 from firstsight.selection.coreset import numbers_from_values, places_of
 from firstsight.tasks import contaminated
 
 
 @pytest.fixture(scope="module", name="X")
-def drawn():
+def rows():
     rng = np.random.default_rng(0)
     return rng.normal(size=(300, 4)) @ rng.normal(size=(4, 4))
 
@@ -249,3 +254,79 @@ def test_what_is_said_is_joined_with_the_mean_of_six():
     np.testing.assert_array_equal(reader.odds(rows, clean=True), without.odds(rows, clean=True))
     told = reader.odds(rows, clean=False) - reader.reasons(rows, clean=False).sum(1)
     assert np.ptp(told) < 1e-6
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(3, 1), (60, 4), (500, 30)])
+def test_forests_are_those_of_scikit_learn(n_rows, n_columns):
+    R, Q = np.split(np.random.default_rng(1).normal(size=(n_rows + 40, n_columns)), [n_rows])
+    theirs = -IsolationForest(n_estimators=100, random_state=5).fit(R).score_samples(Q)
+    np.testing.assert_allclose(isolation(forest(R, 5), Q), theirs, atol=1e-12)
+
+
+def test_threads_and_reuse_change_nothing(X):
+    one, two = (context_of(X, np.arange(4), 0, threads) for threads in (1, 2))
+    np.testing.assert_array_equal(one.rows, two.rows)
+    together = np.concatenate([part for _, part in read(one, np.vstack([X, X + 0.1]), 2)])
+    np.testing.assert_array_equal(together[: len(X)], one.rows)
+    np.testing.assert_array_equal(together[len(X) :], np.concatenate([part for _, part in read(one, X + 0.1)]))
+
+
+def test_nearest_of_equally_far_rows_are_the_same_as_without_haste():
+    grid = np.random.default_rng(0).integers(0, 4, (700, 3)).astype(float)
+    D = distances_to(grid, grid)
+    mine = fit_near(grid, 0, brief=True)
+    np.fill_diagonal(D, np.inf)
+    np.testing.assert_array_equal(mine.reverse, np.maximum(np.sort(D, axis=1)[:, 19], mine.radii[:, 0].min()))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n_rows=st.integers(20, 300), kind=st.sampled_from(["normal", "cauchy", "lognormal", "counts"]),
+    seed=st.integers(0, 10_000), sign=st.sampled_from([-1, 1]), power=st.integers(20, 300),
+)  # fmt: skip
+def test_absurd_numbers_are_strange_and_others_are_not(n_rows, kind, seed, sign, power):
+    rng = np.random.default_rng(seed)
+    X = {
+        "normal": rng.normal, "cauchy": lambda size: rng.standard_cauchy(size),
+        "lognormal": lambda size: rng.lognormal(0, 2, size), "counts": lambda size: rng.poisson(0.3, size),
+    }[kind](size=(n_rows, 2)).astype(float)  # fmt: skip
+    before = strange_cells(usual_of(X), X)
+    assert before.sum() <= 1  # one table in a hundred may hold one
+    odd = X.copy()
+    odd[3, 1] = sign * 10.0**power
+    usual = usual_of(odd)
+    strange = strange_cells(usual, odd)
+    assert strange[3, 1]
+    assert strange.sum() <= 2
+    assert np.abs(drawn(usual, odd, strange)).max() <= max(np.abs(np.delete(odd, 3, axis=0)).max(), np.abs(odd[3, 0]))
+    new = X[:1].copy()
+    new[0, 0] = sign * 10.0**power
+    assert strange_cells(usual_of(X), new).tolist() == [[True, bool(before[0, 1])]]
+    frame = pd.DataFrame(odd)
+    np.testing.assert_array_equal(strange_cells(usual_of(frame), frame), strange)
+
+
+def test_few_values_or_a_second_group_are_not_strange():
+    rng = np.random.default_rng(0)
+    few = np.r_[rng.normal(size=15), 1e9][:, None]
+    assert not strange_cells(usual_of(few), few).any()
+    grouped = np.r_[rng.normal(size=480), 1e9 + rng.normal(size=20)][:, None]
+    assert not strange_cells(usual_of(grouped), grouped).any()
+    missing = np.r_[np.zeros(50), np.nan][:, None]
+    assert not strange_cells(usual_of(missing), missing).any()
+
+
+def test_what_was_learned_counts_for_tables_of_that_kind():
+    def table(seed, n_columns=3):
+        X = np.random.default_rng(seed).normal(size=(250, n_columns))
+        return X, np.where((X[:, :3] ** 2).sum(1) < 0.45, -1, 1)
+
+    tables, truths = zip(*[table(seed) for seed in range(4)], strict=True)
+    reader = corrected(detector(), tables, truths)
+    alike, other = (context_of(table(9, d)[0], np.arange(d), 0).rows for d in (3, 12))
+    plain = detector()
+    assert np.abs(reader.odds(alike, clean=False) - plain.odds(alike, clean=False)).max() > 0.5
+    np.testing.assert_allclose(reader.odds(other, clean=False), plain.odds(other, clean=False), atol=1e-3)
+    np.testing.assert_allclose(reader.reasons(other, clean=False), plain.reasons(other, clean=False), atol=1e-3)
+    everywhere = replace(reader, homes=())
+    assert np.abs(everywhere.odds(other, clean=False) - plain.odds(other, clean=False)).max() > 0.5

@@ -296,11 +296,11 @@ def test_reasons_add_up_to_the_odds():
 
 
 def test_shares_in_words_are_true():
-    frame = pd.DataFrame({"a": np.r_[np.arange(199.0), 1e4], "b": np.random.default_rng(0).normal(size=200)})
+    frame = pd.DataFrame({"a": np.r_[np.arange(199.0), 1e3], "b": np.random.default_rng(0).normal(size=200)})
     words = (
-        AnomalyDetector(random_state=0).fit(frame).explain(pd.DataFrame({"a": [1e4, 197.5], "b": [0.0, 0.0]}))["words"]
+        AnomalyDetector(random_state=0).fit(frame).explain(pd.DataFrame({"a": [1e3, 197.5], "b": [0.0, 0.0]}))["words"]
     )
-    assert "a = 10000 is above 99.5% of the rows" in words[0]
+    assert "a = 1000 is above 99.5% of the rows" in words[0]
     assert "a = 197.5 is above 99.0% of the rows" in words[1]
 
 
@@ -316,3 +316,72 @@ def test_a_detector_that_has_learned_is_shown_briefly():
     from firstsight.pretrained import detector
 
     assert len(repr(AnomalyDetector(prior=detector()))) < 200
+
+
+@pytest.mark.parametrize("n_rows", [60, 400, 2500])
+@pytest.mark.parametrize("value", [1e6, 1e20, -1e300])
+def test_one_absurd_value_makes_an_anomaly_and_hides_nothing(n_rows, value):
+    X, odd = planted(n_rows, n_odd=n_rows // 40)
+    usual = int(np.flatnonzero(~odd)[0])
+    before = AnomalyDetector(random_state=0).fit(X).anomaly_probability(X)
+    X[usual, 2] = value
+    fitted = AnomalyDetector(random_state=0).fit(X)
+    probability = fitted.anomaly_probability(X)
+    assert probability[usual] > 0.5
+    assert (probability > probability[usual]).sum() <= odd.sum()
+    assert fitted.predict(X)[usual] == -1
+    others = np.arange(n_rows) != usual
+    assert np.median(np.abs(probability - before)[others]) < 0.02
+    assert roc_auc_score(odd[others], probability[others]) > 0.97
+    reasons = fitted.explain(X[[usual]])
+    assert reasons["columns"][0][0] == "x2"
+    assert "far beyond all usual values" in reasons["words"][0]
+    assert reasons["anomaly_probability"][0] == pytest.approx(probability[usual])
+
+
+def test_heavy_tails_and_counts_are_not_called_wholesale():
+    rng = np.random.default_rng(0)
+    for X in (rng.standard_cauchy((500, 4)), rng.lognormal(0, 2, (500, 4)), rng.poisson(0.1, (500, 4)).astype(float)):
+        fitted = AnomalyDetector(random_state=0).fit(X)
+        assert (fitted.anomaly_probability(X) > 0.5).sum() <= 1
+        assert (fitted.predict(X) < 0).mean() < 0.2
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame])
+def test_a_constant_column_that_begins_to_vary_is_found(kind):
+    X, _ = planted(300)
+    X[:, 1] = 5.0
+    fitted = AnomalyDetector(random_state=0).fit(kind(X))
+    fitted = pickle.loads(pickle.dumps(fitted))
+    assert (fitted.anomaly_probability(kind(X)) < 0.95).all()
+    new = X[:3].copy()
+    new[0, 1], new[1, 1] = 5.001, np.nan
+    probability, before = fitted.anomaly_probability(kind(new)), fitted.anomaly_probability(kind(X[:3]))
+    assert probability[0] > 0.9
+    assert fitted.predict(kind(new))[0] == -1
+    np.testing.assert_allclose(probability[1:], before[1:], atol=1e-9)
+    reasons = fitted.explain(kind(new))
+    assert reasons["columns"][0][0] == ("x1" if kind is np.asarray else "1")
+    assert "= 5.001 where all rows have 5" in reasons["words"][0]
+
+
+def test_a_category_that_was_never_seen_in_a_column_of_one_is_found():
+    X, _ = planted(100)
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(site="Rome")
+    fitted = AnomalyDetector(random_state=0).fit(frame)
+    new = frame.iloc[:3].assign(site=["Oslo", None, "Rome"])
+    probability, before = fitted.anomaly_probability(new), fitted.anomaly_probability(frame.iloc[:3])
+    assert probability[0] > 0.9
+    np.testing.assert_allclose(probability[1:], before[1:])
+    assert fitted.explain(new)["columns"][0][0] == "site"
+    assert "site = Oslo where all rows have Rome" in fitted.explain(new)["words"][0]
+
+
+def test_new_rows_that_differ_from_a_constant_table_are_found():
+    fitted = AnomalyDetector().fit(np.ones((20, 2)))
+    assert fitted.predict([[1.0, 2.0], [1.0, 1.0], [1.0, np.nan]]).tolist() == [-1, 1, 1]
+    reasons = fitted.explain([[1.0, 2.0]])
+    assert reasons["columns"][0] == ["x1"]
+    assert "x1 = 2 where all rows have 1" in reasons["words"][0]
+    few = AnomalyDetector().fit(np.ones((6, 2)))
+    assert (few.predict([[1.0, 2.0]]) == 1).all()

@@ -9,25 +9,22 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import threadpool_limits
 
 from firstsight.checks import check_choice
-from firstsight.estimators.tables import check_resources, checked_table, drawn_seed, prior_of, threads
+from firstsight.estimators.tables import check_resources, checked_table, drawn_seed, one_thread_each, prior_of
 from firstsight.pretrained import detector as pretrained_reader
-from firstsight.selection.anomalies.context import FEWEST_ROWS, MOST_ROWS, Context, context_of, read
-from firstsight.selection.anomalies.explain import explained
-from firstsight.selection.anomalies.hints import Hint, hint_of
-from firstsight.selection.anomalies.reader import Reader, probability_of
+from firstsight.selection.anomalies.context import FEWEST_ROWS, Context, affordable, context_of, read
+from firstsight.selection.anomalies.explain import explained, unexplained
+from firstsight.selection.anomalies.hints import Hint, hint_of, labels_of
+from firstsight.selection.anomalies.reader import Reader, offset_of, probability_of
+from firstsight.selection.anomalies.strange import drawn, log_odds_of, strange_cells, usual_of, words_of
 from firstsight.selection.coreset import some_rows
 from firstsight.selection.geometry import Floats
 from firstsight.selection.matrix import learn_encoding, numbers_of, told_numbers
 from firstsight.selection.spaces import variances
 
 MODES = ("auto", "contaminated", "clean")
-MANY = 100_000  # rows, beyond which half as many reference rows are taken
 PLAIN_ODDS = -6.0  # of every row of a table that shows nothing
-# Seconds for so many reference rows with ten thousand rows of twenty columns, on two cores.
-COSTS = {2000: 3.0, 1000: 1.8, 500: 1.2, 250: 0.9}
 
 
 class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -72,8 +69,16 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     -----
     Mixed columns are taken as :mod:`firstsight.columns` decides, missing values included. Of more than 2,000 rows a
     sample of 2,000 (of more than 100,000 rows 1,000) is the reference that all rows are held against. A row that equals
-    a reference row is taken to be that row, and is not its own neighbour. A column that does not vary among the fitted
-    rows is left out: new rows that differ there are not found.
+    a reference row is taken to be that row, and is not its own neighbour.
+
+    A number that is farther out than the heaviest usual tail of its column reaches makes a row a likely anomaly,
+    however usual its other values; all rows are judged as if it were the outermost usual one, so that it hides nothing.
+    A column that has a single value in the fitted rows, twenty at the least, tells nothing of them; a new row with any
+    other value there, a category among them, is a likely anomaly. A missing value is not, there or elsewhere.
+
+    A detector that :meth:`meta_fit` has taught says of a table unlike the past ones what it would have said without:
+    the weight of what it learned falls with the distance between the tables, by their numbers of columns, of values and
+    of copies of rows, and by how their columns go together.
 
     Examples
     --------
@@ -128,9 +133,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         check_resources(self.time_budget, self.n_jobs)
         reader = prior_of(self.prior, Reader, pretrained_reader)
         X = checked_table(self, X, reset=True)
-        known = _labels(labels, len(X))
+        known = labels_of(labels, len(X))
         seed = drawn_seed(self.random_state)
-        with threads(self.n_jobs):
+        with one_thread_each():
             self._fit(X, known, reader, seed)
         return self
 
@@ -149,15 +154,16 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         X = checked_table(self, X, reset=False)
+        strange = strange_cells(self._usual, X)
         if self._context is None or self._encoding is None:
-            return np.full(len(X), -PLAIN_ODDS)
-        numbers = numbers_of(self._encoding, X)
+            return -np.logaddexp(PLAIN_ODDS, log_odds_of(self._usual, strange))
+        numbers = numbers_of(self._encoding, drawn(self._usual, X, strange))
         odds = np.empty(len(numbers))
         count = self.n_jobs or os.cpu_count() or 1
-        with threads(self.n_jobs), threadpool_limits(1 if count > 1 else None):
+        with one_thread_each():
             for part, rows in read(self._context, numbers, count):
                 odds[part] = self._odds(rows, count)
-        return -odds
+        return -np.logaddexp(odds, log_odds_of(self._usual, strange))
 
     def decision_function(self, X: Any) -> Floats:
         """Scores less the offset: negative for anomalies, as :meth:`predict` has it."""
@@ -188,19 +194,20 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         X = checked_table(self, X, reset=False)
+        strange = strange_cells(self._usual, X)
+        told_first = words_of(self._usual, X, strange, self._names())
+        more = log_odds_of(self._usual, strange)
         if self._context is None or self._encoding is None:
-            probability = probability_of(np.full(len(X), PLAIN_ODDS))
-            words = [f"{one:.0%} likely an anomaly: {self._plain}" for one in probability]
-            return pd.DataFrame(
-                {"anomaly_probability": probability, "views": [{}] * len(X), "columns": [[]] * len(X), "words": words}
-            )
-        numbers = numbers_of(self._encoding, X)
+            return unexplained(self._plain, probability_of(np.logaddexp(PLAIN_ODDS, more)), told_first)
+        usual = drawn(self._usual, X, strange)
+        numbers = numbers_of(self._encoding, usual)
         rows = np.concatenate([part for _, part in read(self._context, numbers)])
         reasons = self._reader.reasons(rows, clean=self.mode_ == "clean")
         if self._hint is not None:
             reasons = reasons + self._hint.reasons(rows)
-        told = told_numbers(self._encoding, X, numbers)
-        return explained(self._context, numbers, told, self._columns(), reasons, probability_of(self._odds(rows, 1)))
+        told = told_numbers(self._encoding, usual, numbers)
+        odds = self._odds(rows, 1)
+        return explained(self._context, numbers, told, self._columns(), reasons, odds, more, told_first)
 
     def meta_fit(self, tables: Sequence[Any], truths: Sequence[Any]) -> "AnomalyDetector":
         """Learn from past tables of one's own whose anomalies are known.
@@ -215,7 +222,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         AnomalyDetector
-            A new one with the same parameters, whose ``prior`` has learned; for tables of that kind alone.
+            A new one with the same parameters, whose ``prior`` has learned. Of tables of another kind it says what it
+            would have said without.
 
         """
         from firstsight.selection.anomalies.correct import corrected  # training is not needed to detect
@@ -229,17 +237,20 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self._context: Context | None = None
         self._hint: Hint | None = None
         self.offset_ = 0.0
+        self._usual = usual_of(X)
+        strange = strange_cells(self._usual, X)
+        X = drawn(self._usual, X, strange)
         self._encoding = learn_encoding(X)
         if self._encoding is None or len(X) < FEWEST_ROWS:
             self._set_plain("no column varies" if self._encoding is None else f"{len(X)} rows are too few to tell")
             return
         numbers = numbers_of(self._encoding, X)
-        kept = some_rows(numbers, _affordable(self.time_budget, len(X)), seed)
+        kept = some_rows(numbers, affordable(self.time_budget, len(X)), seed)
         reference = np.ascontiguousarray(numbers[kept])
         if not variances(reference).any():
             self._set_plain("no column varies by more than rounding")
             return
-        context = context_of(reference, self._encoding.groups, seed)
+        context = context_of(reference, self._encoding.groups, seed, self.n_jobs or os.cpu_count() or 1)
         reader.check(context.names)
         self._context = context
         known_clean = self.mode == "clean"
@@ -254,10 +265,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if known_clean:
             self.contamination_, self.contamination_interval_ = 0.0, (0.0, 0.0)
             return
-        odds = self._odds(context.rows, 1)
+        odds = np.logaddexp(self._odds(context.rows, 1), log_odds_of(self._usual, strange[kept]))
         share, *interval = reader.share_of(probability_of(odds))
         self.contamination_, self.contamination_interval_ = share, (interval[0], interval[1])
-        self.offset_ = _offset(-odds, share)
+        self.offset_ = offset_of(-odds, share)
 
     def _odds(self, rows: NDArray[np.float32], count: int) -> Floats:
         """Log-odds of rows for the reader."""
@@ -268,6 +279,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Names of the numbers that the table became."""
         if self._encoding is not None and self._encoding.columns is not None:
             return list(self._encoding.columns.feature_names)
+        return self._names()
+
+    def _names(self) -> list[str]:
+        """Names of the columns of the table."""
+        if self._encoding is not None and self._encoding.columns is not None:
+            return [column.name for column in self._encoding.columns.columns]
         return [str(name) for name in getattr(self, "feature_names_in_", [f"x{n}" for n in range(self.n_features_in_)])]
 
     def _set_plain(self, why: str) -> None:
@@ -279,32 +296,3 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _labels(labels: Any, n_rows: int) -> NDArray[np.int64] | None:
-    if labels is None:
-        return None
-    known = np.asarray(labels)
-    if known.shape != (n_rows,):
-        raise ValueError(f"labels should have one entry for each of {n_rows} rows; found shape {known.shape}")
-    # True is 1, and would be taken for normal.
-    if known.dtype.kind == "b" or not all(label in (-1, 0, 1) for label in known.tolist()):
-        found = sorted({str(label) for label in known.tolist()})[:5]
-        raise ValueError(f"labels should be -1 (anomaly), 1 (normal) or 0 (unknown); found {found}")
-    return known.astype(np.int64)
-
-
-def _offset(scores: Floats, share: float) -> float:
-    """Below it is the share of scores, one at the least, as nearly as equal ones allow: they are called together."""
-    last = float(np.quantile(scores, share, method="lower"))
-    wanted = max(share, 1 / len(scores))
-    with_last, without = (scores <= last).mean(), (scores < last).mean()
-    return float(np.nextafter(last, np.inf)) if with_last - wanted <= wanted - without else last
-
-
-def _affordable(time_budget: float | None, n_rows: int) -> int:
-    """Reference rows."""
-    most = MOST_ROWS if n_rows <= MANY else MOST_ROWS // 2
-    if time_budget is None:
-        return most
-    return min(most, next((rows for rows, seconds in COSTS.items() if seconds <= time_budget), min(COSTS)))

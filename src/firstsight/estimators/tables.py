@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from os import PathLike
 from typing import Any, Protocol, Self, TypeVar
 
@@ -9,11 +10,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from firstsight.checks import check_number
 
-__all__ = ["check_resources", "checked_table", "drawn_seed", "prior_of", "threads"]
+__all__ = ["check_resources", "checked_table", "drawn_seed", "one_thread_each", "prior_of", "threads"]
 
 
 class Learned(Protocol):
@@ -92,3 +93,15 @@ def drawn_seed(random_state: Any) -> int:
 def threads(n_jobs: int | None) -> AbstractContextManager[Any]:
     """Limit the threads of the numerical libraries; as they are if None."""
     return nullcontext() if n_jobs is None else threadpool_limits(limits=n_jobs)
+
+
+def one_thread_each() -> AbstractContextManager[Any]:
+    """Leave the numerical libraries one thread: the work is spread over threads that call them."""
+    limits: AbstractContextManager[Any] = _controller().limit(limits=1)
+    return limits
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """Of the libraries that are loaded; to look for them takes as long as to score hundreds of rows."""
+    return ThreadpoolController()

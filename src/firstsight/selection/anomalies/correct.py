@@ -1,7 +1,9 @@
 """Correct a reader by a user's own past tables with known anomalies.
 
 A small model learns what to add to the reader's log-odds of those tables' rows. How many of its trees are kept, none
-at the least, is what serves tables best that it was not taught with.
+at the least, is what serves tables best that it was not taught with. What it says of a new table counts the less, the
+farther the table lies from the nearest past one: it has a weight of exp(-(distance / reach)^2 / 2), on facts of tables
+in units of their spread.
 """
 
 from collections.abc import Sequence
@@ -64,7 +66,7 @@ def corrected(reader: Reader, tables: Sequence[Any], truths: Sequence[Any]) -> R
             f"tables should hold at least {FEWEST} with a column that varies, anomalies (-1) and normal rows (1); "
             f"found {len(lessons)}"
         )
-    plain = replace(reader, correction="")
+    plain = replace(reader, correction="", homes=())
     said = [plain.odds(lesson.rows, clean=False) for lesson in lessons]
     errors = dict.fromkeys(N_TREES, 0.0)
     for out in range(len(lessons)):
@@ -75,7 +77,8 @@ def corrected(reader: Reader, tables: Sequence[Any], truths: Sequence[Any]) -> R
     best = min(errors, key=lambda count: errors[count])
     if not best:
         return plain
-    return replace(reader, correction=_fitted(lessons, said, best).model_to_string())
+    homes = tuple(tuple(reader.place(lesson.rows)[0].tolist()) for lesson in lessons)
+    return replace(reader, correction=_fitted(lessons, said, best).model_to_string(), homes=homes)
 
 
 def _lesson(place: int, table: Any, truth: NDArray[Any]) -> Lesson | None:

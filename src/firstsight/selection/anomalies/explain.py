@@ -1,5 +1,6 @@
 """Why a row is abnormal: from which sides it looks so, and in which columns."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -7,17 +8,19 @@ import pandas as pd
 
 from firstsight.selection.anomalies.context import Context
 from firstsight.selection.anomalies.marginals import counts_beside, tails_from
+from firstsight.selection.anomalies.reader import probability_of
 from firstsight.selection.anomalies.views import standard
 from firstsight.selection.geometry import Floats
 
-__all__ = ["SIDES", "explained", "sides_of"]
+__all__ = ["SIDES", "explained", "sides_of", "unexplained"]
 
+EXTREME = "extreme or rare values"
 # The first that begins a view's name tells its side.
 SIDES = {
     "far from other rows": ("near", "kernel", "isolation", "large_cluster", "unlike"),
     "in a sparse place": ("local", "factor", "in_degree", "balls", "one_side"),
     "an odd combination of values": ("mahalanobis", "missed", "minor", "combination", "mixture"),
-    "extreme or rare values": ("rare", "tail", "deviation", "larger", "unusual"),
+    EXTREME: ("rare", "tail", "deviation", "larger", "unusual"),
     "one of a small group or of copies": ("small_cluster", "copies"),
 }
 GENERAL = "abnormal from many sides"
@@ -81,8 +84,9 @@ def unusual(context: Context, X: Floats) -> Unusual:
 
 
 def explained(
-    context: Context, X: Floats, told: Floats, columns: list[str], reasons: Floats, probability: Floats
-) -> pd.DataFrame:
+    context: Context, X: Floats, told: Floats, columns: list[str], reasons: Floats, odds: Floats, strange: Floats,
+    strange_words: Sequence[dict[str, str]],
+) -> pd.DataFrame:  # fmt: skip
     """Reasons for rows.
 
     Parameters
@@ -97,8 +101,10 @@ def explained(
         Their names.
     reasons : ndarray of shape (n_rows, n_values)
         What each value adds to the log-odds.
-    probability : ndarray of shape (n_rows,)
-        Of being an anomaly.
+    odds, strange : ndarray of shape (n_rows,)
+        Log-odds of being an anomaly as the reader has them, and those for strange values.
+    strange_words : sequence of dict of str to str
+        For each row the columns with strange values, and what is said of them.
 
     Returns
     -------
@@ -108,6 +114,9 @@ def explained(
 
     """
     sides = sides_of(context.names, reasons)
+    both = np.logaddexp(odds, strange)
+    sides[EXTREME] += both - odds
+    probability = probability_of(both)
     odd = unusual(context, X)
     odd.score[np.isnan(told)] = 0
     lines = []
@@ -115,17 +124,31 @@ def explained(
         added = sides.iloc[place].sort_values(ascending=False)
         leading = [f"{side} ({value:+.1f})" for side, value in added.items() if value > 0.1][:2]
         order = np.argsort(-odd.score[place], kind="stable")[:MOST_COLUMNS]
-        found = [column for column in order if odd.score[place, column] > 0]
+        first = strange_words[place]
+        found = [column for column in order if odd.score[place, column] > 0 and columns[column] not in first]
+        found = found[: max(MOST_COLUMNS - len(first), 0)]
         words = [_column(columns[column], told[place, column], odd, place, column) for column in found]
         lines.append(
             {
                 "anomaly_probability": float(probability[place]),
                 "views": added.round(3).to_dict(),
-                "columns": [columns[column] for column in found],
+                "columns": [*first, *(columns[column] for column in found)],
                 "words": f"{probability[place]:.0%} likely an anomaly: "
-                + "; ".join([" and ".join(leading) or "nothing stands out", *words]),
+                + "; ".join([" and ".join(leading) or "nothing stands out", *first.values(), *words]),
             }
         )
+    return pd.DataFrame(lines, columns=["anomaly_probability", "views", "columns", "words"])
+
+
+def unexplained(why: str, probability: Floats, strange_words: Sequence[dict[str, str]]) -> pd.DataFrame:
+    """Lines as of :func:`explained` for rows of a table that tells nothing but what is strange, and why it does not."""
+    lines = [
+        {
+            "anomaly_probability": float(one), "views": {}, "columns": list(first),
+            "words": f"{one:.0%} likely an anomaly: " + "; ".join([why, *first.values()]),
+        }
+        for one, first in zip(probability, strange_words, strict=True)
+    ]  # fmt: skip
     return pd.DataFrame(lines, columns=["anomaly_probability", "views", "columns", "words"])
 
 

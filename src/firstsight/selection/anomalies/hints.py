@@ -5,7 +5,7 @@ two ways: all reference rows keep what was said of them, with the weight of a fe
 are shrunk. So five labels turn the reading towards the views in which these anomalies show, and none can overturn it.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,20 @@ def hint_of(
 
     found = minimize(loss, np.zeros(n + 1), jac=True, method="L-BFGS-B").x
     return Hint(found[:-1], float(found[-1]))
+
+
+def labels_of(labels: Any, n_rows: int) -> NDArray[np.int64] | None:
+    """Labels as whole numbers, one for each row, or None; refused if they are others than -1, 0 and 1."""
+    if labels is None:
+        return None
+    known = np.asarray(labels)
+    if known.shape != (n_rows,):
+        raise ValueError(f"labels should have one entry for each of {n_rows} rows; found shape {known.shape}")
+    # True is 1, and would be taken for normal.
+    if known.dtype.kind == "b" or not all(label in (-1, 0, 1) for label in known.tolist()):
+        found = sorted({str(label) for label in known.tolist()})[:5]
+        raise ValueError(f"labels should be -1 (anomaly), 1 (normal) or 0 (unknown); found {found}")
+    return known.astype(np.int64)
 
 
 def _centred(rows: NDArray[np.float32], n: int) -> Floats:

@@ -75,10 +75,15 @@ def fit_marginals(R: Floats, groups: Ints) -> Marginals:
 
 def counts_beside(ordered: Floats, Q: Floats) -> tuple[Floats, Floats]:
     """How many values of sorted columns (n_reference, n_features) are smaller, and larger, (n_rows, n_features)."""
-    below, above = np.empty(Q.shape), np.empty(Q.shape)
-    for column, values in enumerate(ordered.T):
-        below[:, column] = np.searchsorted(values, Q[:, column], side="left")
-        above[:, column] = len(values) - np.searchsorted(values, Q[:, column], side="right")
+    below, above = (np.empty(Q.shape, order="F") for _ in range(2))
+    for column, values in enumerate(np.ascontiguousarray(ordered.T)):
+        asked = np.ascontiguousarray(Q[:, column])
+        first = np.searchsorted(values, asked, side="left")
+        after = first.copy()
+        # Few new values equal a known one: only they are looked up again.
+        same = np.flatnonzero(values[np.minimum(first, len(values) - 1)] == asked)
+        after[same] = np.searchsorted(values, asked[same], side="right")
+        below[:, column], above[:, column] = first, len(values) - after
     return below, above
 
 

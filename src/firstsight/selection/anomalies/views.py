@@ -4,7 +4,10 @@ The table is seen in two scalings: every column over its standard deviation, and
 where one extreme value does not hide all others.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
@@ -53,7 +56,7 @@ class Views(NamedTuple):
     forests: Forests
 
 
-def fit_views(R: Floats, groups: Ints, seed: int) -> Views:
+def fit_views(R: Floats, groups: Ints, seed: int, threads: int = 1) -> Views:
     """Learn from reference rows.
 
     Parameters
@@ -64,6 +67,8 @@ def fit_views(R: Floats, groups: Ints, seed: int) -> Views:
         Columns that come from one category have one number.
     seed : int
         Of what is random.
+    threads : int
+        Over which the parts are spread.
 
     Returns
     -------
@@ -80,10 +85,23 @@ def fit_views(R: Floats, groups: Ints, seed: int) -> Views:
     spread = np.bincount(groups, raw.var(0))[groups]
     rank_scale = np.divide(1, np.sqrt(spread), out=np.zeros_like(spread), where=keep & (spread > 0))
     Z, S = ((R - shift) * scale)[:, keep], (raw * rank_scale)[:, keep]
-    return Views(
-        shift, scale, knots, rank_scale, fit_near(Z, seed), fit_near(S, seed, brief=True), fit_bulk(Z, seed),
-        fit_bulk(S, seed), fit_marginals(Z, groups[keep]), fit_forests(Z, seed),
+    # The longest first.
+    forests, near, near_ranked, bulk, bulk_ranked, marginals = in_threads(
+        [
+            partial(fit_forests, Z, seed), partial(fit_near, Z, seed), partial(fit_near, S, seed, brief=True),
+            partial(fit_bulk, Z, seed), partial(fit_bulk, S, seed), partial(fit_marginals, Z, groups[keep]),
+        ],
+        threads,
     )  # fmt: skip
+    return Views(shift, scale, knots, rank_scale, near, near_ranked, bulk, bulk_ranked, marginals, forests)
+
+
+def in_threads(work: Sequence[Callable[[], Any]], threads: int) -> list[Any]:
+    """What pieces of work return, in their order."""
+    if threads == 1 or len(work) == 1:
+        return [piece() for piece in work]
+    with ThreadPoolExecutor(threads) as pool:
+        return [future.result() for future in [pool.submit(piece) for piece in work]]
 
 
 def standard(views: Views, X: Floats) -> Floats:
