@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from firstsight.columns.encode import Column, Columns, encode, learn_columns
-from firstsight.columns.read import list_tables, read_table
+from firstsight.columns.read import list_tables, read_cells, read_table
 
 
 def frame(**columns):
@@ -119,7 +119,7 @@ def test_texts_are_read_as_meant(tmp_path, text, expected):
         ("a.csv", b"\xff\xfea", "should be text"),
         ("a.csv", b"<!DOCTYPE html><html>", "found HTML or XML"),
         ("a.csv", b"\n<table><tr><td>", "found HTML or XML"),
-        ("a.csv", b'{"a": [1, 2]}', "found JSON; convert"),
+        ("a.csv", b'{"a": [1, 2]}', "found JSON; name the file .json"),
         ("a.csv", b'[{"a": 1}]', "found JSON"),
         ("a.csv", b"[1, 2]", "found JSON"),
         ("a.csv", b'a,b\n"' + b"1,2\n" * 40_000, "should have quotes in pairs"),
@@ -131,7 +131,14 @@ def test_texts_are_read_as_meant(tmp_path, text, expected):
         ("a.csv", b"a, a\n1,2\n", r"different names; found \['a'\] twice"),
         ("a.csv.gz", b"a,b\n1,2\n", "should be a gzip file"),
         ("a.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-9], "should be a gzip file"),
-        ("a.xlsx", b"PK", r"should end in one of .csv, .tsv"),
+        ("a.doc", b"PK", r"should end in one of .csv, .tsv"),
+        ("a.xlsx", b"PK", "should be an Excel file"),
+        ("a.xlsx", b"", "should be an Excel file"),
+        ("a.json", b"", "found an empty file"),
+        ("a.json", b"[1, 2]", "one object a row"),
+        ("a.json", b'{"a": 1', "line 1 is none"),
+        ("a.jsonl", b'{"a": 1}\n{"a": 2\n', "line 2 is none"),
+        ("a.jsonl", b"\xff\xfe{", "should be JSON in UTF-8"),
         ("a.npz", b"PK", "should be an npz file"),
         ("a.parquet", b"PAR1", "should be a Parquet file"),
     ],
@@ -175,6 +182,46 @@ def test_parquet_is_read(tmp_path):
     pd.testing.assert_frame_equal(read_table(tmp_path / "a.parquet"), table)
     table.set_index("n").to_parquet(tmp_path / "b.parquet")
     assert set(read_table(tmp_path / "b.parquet").columns) == {"when", "n", "word"}
+
+
+def test_excel_is_read(tmp_path):
+    pytest.importorskip("openpyxl")
+    table = frame(name=["a", "b", "c"], size=[1.5, np.nan, 3], when=pd.to_datetime(["2024-01-01"] * 3), n=[1, 2, 3])
+    with pd.ExcelWriter(tmp_path / "a.xlsx") as writer:
+        pd.DataFrame().to_excel(writer, sheet_name="empty")
+        table.to_excel(writer, sheet_name="titled", index=False, startrow=3, startcol=1)
+        writer.sheets["titled"]["B1"] = "Report of the year"
+    found = read_table(tmp_path / "a.xlsx")
+    assert found.columns.tolist() == ["name", "size", "when", "n"]
+    assert found["n"].tolist() == [1, 2, 3]
+    assert found["size"].tolist()[::2] == [1.5, 3]
+    assert pd.to_datetime(found["when"]).tolist() == table["when"].tolist()
+    pd.DataFrame(np.arange(6).reshape(3, 2)).to_excel(tmp_path / "b.xlsx", index=False, header=False)
+    assert read_table(tmp_path / "b.xlsx").to_dict("list") == {"x0": [0, 2, 4], "x1": [1, 3, 5]}
+    pd.DataFrame().to_excel(tmp_path / "c.xlsx")
+    with pytest.raises(ValueError, match="no two rows of cells"):
+        read_table(tmp_path / "c.xlsx")
+
+
+def test_json_is_read(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"a": 1, "b": {"c": "x"}}\n\n{"a": null, "b": {"c": "y"}}\n', encoding="utf-8")
+    (tmp_path / "b.json").write_text('[{"a": 1, "b.c": "x"}, {"b.c": "y"}]', encoding="utf-8")
+    (tmp_path / "c.json").write_text('{\n"a": 1\n}', encoding="utf-8")
+    for name in ("a.jsonl", "b.json"):
+        found = read_table(tmp_path / name)
+        assert found["b.c"].tolist() == ["x", "y"]
+        assert found["a"].tolist()[0] == 1
+        assert found["a"].isna().tolist() == [False, True]
+    assert read_table(tmp_path / "c.json").to_dict("list") == {"a": [1]}
+
+
+def test_cells_are_read_as_they_are_written(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(',name;x,size\n0,"a ""b""",1.50\n1,NA, 2\n', encoding="utf-8")
+    cells = read_cells(path)
+    assert cells.columns.tolist() == ["", "name;x", "size"]
+    assert cells.to_numpy().tolist() == [["0", 'a "b"', "1.50"], ["1", "NA", " 2"]]
+    assert len(read_table(path)) == len(cells)
 
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Tables from files: CSV in its many spellings, Parquet, and NumPy's npz."""
+"""Tables from files: CSV in its many spellings, Parquet, Excel, JSON lines, and NumPy's npz."""
 
 import csv
 import gzip
@@ -8,15 +8,17 @@ import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from firstsight.columns.records import EXCEL, JSON, read_excel, read_json
 from firstsight.columns.text import decoded, delimiter_of, plain_numbers, ragged_line
 from firstsight.columns.values import NULLS
 
 TEXTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-SUFFIXES = (*TEXTS, ".parquet", ".npz")
+SUFFIXES = (*TEXTS, ".parquet", *EXCEL, *JSON, ".npz")
 NULL_SPELLINGS = sorted({spelling for null in NULLS for spelling in (null, null.upper(), null.title())})
 
 
@@ -27,8 +29,9 @@ def read_table(path: Path) -> pd.DataFrame:
     Windows-1252; fields are parted by tab, semicolon, bar or comma; numbers may have a decimal comma where
     fields are not parted by commas. The first row holds the names, unless it is all numbers: then the columns
     are x0, x1, ... A first column without a name that counts the rows is left out, as is a last column
-    without a name and values. Parquet needs pyarrow. An npz file holds X, or one array, of shape
-    (n_rows, n_columns); its columns are x0, x1, ..., and those of an array y of shape (n_rows,) are y.
+    without a name and values. Parquet needs pyarrow, Excel openpyxl. JSON holds one object a line, or a list of
+    them. An npz file holds X, or one array, of shape (n_rows, n_columns); its columns are x0, x1, ..., and those
+    of an array y of shape (n_rows,) are y.
 
     Parameters
     ----------
@@ -45,7 +48,7 @@ def read_table(path: Path) -> pd.DataFrame:
     FileNotFoundError
         When there is no such file.
     ModuleNotFoundError
-        When a Parquet file is to be read without pyarrow.
+        When a Parquet file is to be read without pyarrow, or Excel without openpyxl.
     ValueError
         When the file is not a table; the message names the file, and the line where that helps.
 
@@ -58,6 +61,9 @@ def read_table(path: Path) -> pd.DataFrame:
         table = _read_parquet(path)
     elif name.endswith(".npz"):
         table = _read_npz(path)
+    elif name.endswith((*EXCEL, *JSON)):
+        table = read_excel(path) if name.endswith(EXCEL) else read_json(path)
+        _check_names(path, [str(name) for name in table.columns])
     elif name.endswith(TEXTS):
         table = _read_text(path)
     else:
@@ -92,14 +98,51 @@ def list_tables(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ValueError(f"{folder} should be a folder of tables; found none of this name")
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    tables = [path for path in files if path.name.lower().endswith(SUFFIXES)]
+    # Settings lie beside tables as JSON, and tables seldom do.
+    tables = [path for path in files if path.name.lower().endswith(SUFFIXES) and path.suffix.lower() != ".json"]
     if not tables:
         found = f"{len(files)} other files, such as {files[0].name}" if files else "no file"
         raise ValueError(f"{folder} should hold tables, files ending in {', '.join(SUFFIXES)}; found {found}")
     return tables
 
 
-def _read_text(path: Path) -> pd.DataFrame:
+def read_cells(path: Path) -> pd.DataFrame:
+    """Read a text file without understanding its cells: every one is the text that the file holds.
+
+    Parameters
+    ----------
+    path : Path
+        Of a file that :func:`read_table` reads as text.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_columns)
+        The rows that :func:`read_table` gives, and all columns of the file.
+
+    Raises
+    ------
+    ValueError
+        As :func:`read_table`.
+
+    """
+    written = _written(Path(path))
+    cells = pd.read_csv(
+        io.StringIO(written.text), sep=written.delimiter, names=range(len(written.names)),
+        header=None if written.headless else 0, index_col=False, dtype=str, keep_default_na=False, na_filter=False,
+    )  # fmt: skip
+    return cells.set_axis(written.names, axis=1)
+
+
+class _Written(NamedTuple):
+    """A text file: its text, what parts its fields, its names, and whether they were made up."""
+
+    text: str
+    delimiter: str
+    names: list[str]
+    headless: bool
+
+
+def _written(path: Path) -> _Written:
     text = decoded(_unzipped(path), path)
     try:
         delimiter = delimiter_of(text)
@@ -119,6 +162,11 @@ def _read_text(path: Path) -> pd.DataFrame:
     if headless:
         names = [f"x{i}" for i in range(len(names))]
     _check_names(path, [name for name in names if name])
+    return _Written(text, delimiter, names, headless)
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    text, delimiter, names, headless = _written(path)
     text, decimal = plain_numbers(text, delimiter)
     try:
         table = pd.read_csv(

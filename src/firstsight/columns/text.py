@@ -44,7 +44,7 @@ def decoded(raw: bytes, path: Path) -> str:
     if re.match(r"<(!|\?xml|(html|head|body|table|div|svg|script)\b)", start, flags=re.IGNORECASE):
         raise ValueError(f"{path} should be a table; found HTML or XML; download the data, not the page around them")
     if re.match(r"[\[{]\s*([-\d\[{\"\]}]|$)", start):
-        raise ValueError(f"{path} should be a table; found JSON; convert it with pandas.read_json(...).to_csv(...)")
+        raise ValueError(f"{path} should be a table; found JSON; name the file .json")
     lines = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     return lines.rstrip(" \n")
 
