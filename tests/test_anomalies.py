@@ -185,7 +185,9 @@ def test_a_reader_learns_and_is_saved(tmp_path):
     np.testing.assert_array_equal(again.odds(rows, clean=True), reader.odds(rows, clean=True))
     with pytest.raises(ValueError, match="train them again"):
         reader.check(["other"])
-    assert 0 < reader.share_of(np.array([0.1, 0.3]))[1] < 0.2
+    share, low, high = reader.share_of(np.array([0.1, 0.3]))
+    assert share == pytest.approx(0.2)
+    assert 0 < low <= share <= high < 1
     (tmp_path / "reader.json").write_text("{}")
     with pytest.raises(ValueError, match="settings"):
         Reader.load(tmp_path)
@@ -194,6 +196,14 @@ def test_a_reader_learns_and_is_saved(tmp_path):
         Reader.load(tmp_path)
     with pytest.raises(ValueError, match="clean should be a model"):
         replace(reader, clean="no model")
+
+
+def test_the_likelier_part_is_called_where_it_is_likely_enough():
+    low, middle, high = np.full(90, 0.02), np.full(5, 0.1), np.full(5, 0.6)
+    reader = detector()
+    assert reader.share_called(np.concatenate([low, middle, high])) == pytest.approx(0.05)
+    assert reader.share_called(np.concatenate([low, middle])) == 0  # parted well, but all unlikely
+    assert reader.share_called(np.full(20, 0.5)) == 0  # no part is likelier
 
 
 @pytest.mark.parametrize("name", ["n_trees", "n_folds", "seed", "n_threads"])

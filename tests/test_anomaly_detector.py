@@ -385,3 +385,11 @@ def test_new_rows_that_differ_from_a_constant_table_are_found():
     assert "x1 = 2 where all rows have 1" in reasons["words"][0]
     few = AnomalyDetector().fit(np.ones((6, 2)))
     assert (few.predict([[1.0, 2.0]]) == 1).all()
+
+
+def test_few_obvious_anomalies_are_called_alone():
+    X, odd = planted()
+    rare = np.concatenate([X[odd == 0], X[odd == 1][:4]])
+    called = AnomalyDetector(random_state=0).fit(rare).predict(rare) < 0
+    assert called[-4:].all()
+    assert called.sum() < 10

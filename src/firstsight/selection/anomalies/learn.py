@@ -26,7 +26,8 @@ ROW_TREES = {
     "bagging_freq": 1, "min_data_in_leaf": 200, "min_sum_hessian_in_leaf": 5.0, "lambda_l2": 5.0, "verbose": -1,
     "deterministic": True, "force_row_wise": True,
 }  # fmt: skip
-NINE_IN_TEN = 0.9
+NINE_IN_TEN = (0.05, 0.95)
+CALLED = 4 / 3  # times the mean share of anomalies: what is less likely an anomaly is not called one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ def fit_reader(lessons: Sequence[Lesson], config: Config) -> tuple[Reader, dict[
         figures |= {f"{kind}_{name}": value for name, value in _scores(said).items()}
         texts[kind] = _fit_rows(mine, config).model_to_string()
         if kind == "contaminated":
-            spread, more = _share_spread(said, calibration[kind])
+            shares, more = _shares(said, calibration[kind])
             figures |= more
     settings = Settings(
         row_names=tuple(lessons[0].names),
@@ -116,7 +117,7 @@ def fit_reader(lessons: Sequence[Lesson], config: Config) -> tuple[Reader, dict[
         contaminated_shift=calibration["contaminated"][1],
         clean_slope=calibration["clean"][0],
         clean_shift=calibration["clean"][1],
-        share_spread=spread,
+        **shares,
     )
     return Reader(texts["contaminated"], texts["clean"], settings), figures
 
@@ -177,12 +178,20 @@ def _scores(said: Sequence[_Said]) -> dict[str, float]:
     return found
 
 
-def _share_spread(said: Sequence[_Said], calibration: tuple[float, float]) -> tuple[float, dict[str, float]]:
-    """How far the mean probability is from the share of anomalies, in log-odds, and how often within a factor of 2."""
+def _shares(said: Sequence[_Said], calibration: tuple[float, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Settings: how far the share of anomalies is from the mean probability, and what is likely enough to be called.
+
+    Figures: how often the mean probability is within a factor of 2 of the share.
+    """
     some = [one for one in said if one.lesson.y.any() and not _made(one.lesson)]
     some = some or [one for one in said if one.lesson.y.any()]
     slope, shift = calibration
     guess = np.array([one.lesson.weight @ probability_of(slope * one.odds + shift) for one in some])
     share = np.array([one.lesson.weight @ one.lesson.y for one in some])
-    spread = float(np.quantile(np.abs(log_odds(guess) - log_odds(share)), NINE_IN_TEN))
-    return spread, {"share_within_2": float((np.abs(np.log(guess / share)) <= np.log(2)).mean())}
+    below, above = np.quantile(log_odds(share) - log_odds(guess), NINE_IN_TEN)
+    settings = {
+        "share_below": float(max(-below, 0)),
+        "share_above": float(max(above, 0)),
+        "least_called": float(min(CALLED * share.mean(), 1)),
+    }
+    return settings, {"share_within_2": float((np.abs(np.log(guess / share)) <= np.log(2)).mean())}

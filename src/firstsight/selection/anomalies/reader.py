@@ -53,8 +53,11 @@ class Settings:
         Weight of the mean of six beside the log-odds of *contaminated*, >= 0.
     contaminated_slope, contaminated_shift, clean_slope, clean_shift : float
         Logistic calibration of the rows' log-odds.
-    share_spread : float
-        Nine in ten tables with anomalies have log-odds of their share this near to those of the mean probability, >= 0.
+    share_below, share_above : float
+        Nine in ten tables with anomalies have log-odds of their share at most so far below and above those of the mean
+        probability, >= 0; one in twenty is lower, one in twenty higher.
+    least_called : float
+        What is less likely an anomaly is not called one, from 0 to 1.
 
     """
 
@@ -64,7 +67,9 @@ class Settings:
     contaminated_shift: float = 0.0
     clean_slope: float = 1.0
     clean_shift: float = 0.0
-    share_spread: float = 1.0
+    share_below: float = 1.0
+    share_above: float = 1.0
+    least_called: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -131,9 +136,13 @@ class Reader:
     def share_of(self, probability: Floats) -> tuple[float, float, float]:
         """Share of anomalies among rows of which this is said, with the range that holds nine tables in ten."""
         middle = log_odds(np.array(probability.mean()))
-        spread = self.settings.share_spread
-        mean, low, high = (float(probability_of(middle + away)) for away in (0.0, -spread, spread))
+        away = (0.0, -self.settings.share_below, self.settings.share_above)
+        mean, low, high = (float(probability_of(middle + one)) for one in away)
         return mean, low, high
+
+    def share_called(self, probability: Floats) -> float:
+        """Share of these rows that are anomalies to the reader: the likelier part, where that is likely enough."""
+        return float((probability > max(_parting(probability), self.settings.least_called)).mean())
 
     def reasons(self, rows: NDArray[np.float32], *, clean: bool) -> Floats:
         """What each value of a row adds to its log-odds (of the trees SHAP values), (n_rows, n_values)."""
@@ -195,6 +204,15 @@ def offset_of(scores: Floats, share: float) -> float:
     wanted = max(share, 1 / len(scores))
     with_last, without = (scores <= last).mean(), (scores < last).mean()
     return float(np.nextafter(last, np.inf)) if with_last - wanted <= wanted - without else last
+
+
+def _parting(values: Floats) -> float:
+    """The highest value of the lower part, where two parts differ most in their means (Otsu 1979)."""
+    ordered = np.sort(values)
+    n_low = np.arange(1, len(ordered))
+    n_high, sums = len(ordered) - n_low, np.cumsum(ordered)
+    gap = (sums[-1] - sums[:-1]) / n_high - sums[:-1] / n_low
+    return float(ordered[(n_low * n_high * gap**2).argmax()])
 
 
 def plain_of(names: Sequence[str], rows: NDArray[np.float32]) -> Floats:
