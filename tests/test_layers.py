@@ -15,7 +15,7 @@ LEVELS = {
     "engine": 3,
     "catalogue": 4, "pretrained": 4,
     "estimators": 5, "report": 5,
-    "demo": 6, "look": 6, "family": 6, "flags": 6,
+    "demo": 6, "overview": 6, "family": 6, "flags": 6,
     "commands": 7, "cli": 7, "__main__": 8,
 }  # fmt: skip
 # The exceptions that the design names: learners are built from nets, and the files of level 0 and
@@ -26,12 +26,24 @@ FORBIDDEN_BELOW = {
     "engine": {"nets", "learners", "tasks", "meta", "selection", "datasets", "columns", "metafeatures"},
 }
 OUTSIDE = {
-    "sklearn": {"selection", "estimators", "columns", "tasks/pseudo_labels.py", "demo.py", "datasets", "family"},
+    "sklearn": {
+        "selection",
+        "estimators",
+        "columns",
+        "tasks/pseudo_labels.py",
+        "demo.py",
+        "datasets",
+        "family",
+        "overview",
+    },
     "ray": {"engine/execute.py"},
     "matplotlib": {"report"},
     "plotly": {"report"},
     "jinja2": {"report"},
     "lightgbm": {"selection"},
+    "openTSNE": {"selection"},
+    "umap": {"selection"},
+    "pacmap": {"selection"},
 }
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from firstsight.columns.clean import OTHER, cleaned
 from firstsight.columns.figures import figures
-from firstsight.columns.survey import survey
+from firstsight.columns.survey import repeated_rows, survey
 
 N = 200
 RNG = np.random.default_rng(0)
@@ -116,6 +116,14 @@ def test_other_rows_are_cleaned_in_the_same_way():
     result = cleaned(found, later)
     np.testing.assert_array_equal(result["price"], [3, np.nan])
     assert result["colour"].tolist() == [OTHER, None]
+
+
+def test_copies_of_rows_hide_no_identifier():
+    table = pd.DataFrame({"key": [f"k{place}" for place in range(60)], "n": np.arange(60) + 5, "x": NUMBERS[:60]})
+    table = pd.concat([table, table.iloc[:10]], ignore_index=True)
+    assert [column.kind for column in survey(table)] == ["identifier", "identifier", "number"]
+    assert repeated_rows(table).sum() == 10
+    assert repeated_rows(table.assign(x=np.arange(70))).sum() == 0
 
 
 def test_wide_tables_are_compared_on_some_rows():

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from firstsight.engine.train import Step, draw, last, meta_train
     from firstsight.estimators.anomaly_detector import AnomalyDetector
     from firstsight.estimators.clusterer import Clusterer
+    from firstsight.estimators.embedder import Embedder
     from firstsight.estimators.pyod_names import PyODNames
+    from firstsight.overview.run import look
     from firstsight.tasks.noise import with_noise
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
@@ -29,7 +31,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "engine.train": ["Step", "draw", "last", "meta_train"],
         "estimators.anomaly_detector": ["AnomalyDetector"],
         "estimators.clusterer": ["Clusterer"],
+        "estimators.embedder": ["Embedder"],
         "estimators.pyod_names": ["PyODNames"],
+        "overview.run": ["look"],
         "tasks.noise": ["with_noise"],
     },
 )

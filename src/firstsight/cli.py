@@ -25,18 +25,19 @@ app.command(
     help="Meta-train a few-shot clusterer on handwritten digits, and cluster digits it has never seen.",
 )
 for name, function, summary in (
-    ("meta-train", "meta_train", "Learn from a family of tables how to learn from a new one."),
-    ("adapt", "adapt", "Adapt a run to a new table, and write the table with what was found."),
-    ("test", "score", "Test a run on tables it has never seen, against learning each from scratch."),
-    ("list", "list_parts", "List the learners, meta-learners and task distributions, one line each."),
+    ("look", "look:look_at", "Say what is in a table: its groups, the rows that look wrong, a map; on one page."),
+    ("meta-train", "family:meta_train", "Learn from a family of tables how to learn from a new one."),
+    ("adapt", "family:adapt", "Adapt a run to a new table, and write the table with what was found."),
+    ("test", "family:score", "Test a run on tables it has never seen, against learning each from scratch."),
+    ("list", "lists:list_parts", "List the learners, meta-learners and task distributions, one line each."),
 ):
     # meta-train shows its own help: its flags depend on the learner and the meta-learner.
     own: dict[str, Any] = {"help_flags": [], "version_flags": []} if name == "meta-train" else {}
-    app.command(f"firstsight.commands:{function}", name=name, help=summary, **own)
+    app.command(f"firstsight.commands.{function}", name=name, help=summary, **own)
 
 data = cyclopts.App(name="data", help="The data sets for training, tests and benchmarks.")
-data.command("firstsight.commands:list_data", name="list", help="List the data sets, one line each.")
-data.command("firstsight.commands:get_data", name="get", help="Fetch a data set, and say where it lies.")
+data.command("firstsight.commands.lists:list_data", name="list", help="List the data sets, one line each.")
+data.command("firstsight.commands.lists:get_data", name="get", help="Fetch a data set, and say where it lies.")
 app.command(data)
 
 

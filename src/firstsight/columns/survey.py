@@ -4,7 +4,8 @@ A column is, in this order,
 
 - *empty*, when more than 90 % of its rows have no value, or *constant*, when all have one;
 - a *number*, when at least 95 % of its values read as numbers, currencies, percent signs and commas between
-  thousands included; an *identifier* when they are whole, all different, and count the rows or are named so;
+  thousands included; an *identifier* when they are whole, different in all different rows, and count them or are
+  named so;
 - a *date*, when at least 95 % are dates written in one way;
 - a *category*, when it has at most 30 values, or when the values that at least 2 % of the rows have cover half of them;
 - an *identifier*, when nine in ten values of few words are different; *text* else;
@@ -28,7 +29,7 @@ from firstsight.columns.fits import named_columns
 from firstsight.columns.learn import MOST, MOST_LEVELS, MOSTLY_MISSING
 from firstsight.columns.values import Values, number_text
 
-__all__ = ["Surveyed", "survey"]
+__all__ = ["Surveyed", "numbers_as_written", "repeated_rows", "survey"]
 
 Kind = Literal["number", "category", "date", "text", "identifier", "constant", "copy", "empty"]
 OFTEN = 0.02  # share of the rows that a level of a long category has
@@ -42,9 +43,7 @@ SAME_ORDER = 0.9999  # rank correlation of copies
 MARKERS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0)
 MARKED = 3  # rows with a marker, at least, and
 MARKED_SHARE = 0.005
-NAMED = re.compile(
-    r"(^|[\W_])(id|ids|uid|uuid|guid|key|index|idx|nr|no|row|rownum|rownames|record)$", re.I
-)
+NAMED = re.compile(r"(^|[\W_])(id|ids|uid|uuid|guid|key|index|idx|nr|no|row|rownum|rownames|record)$", re.I)
 CASED = re.compile(r"[a-z](ID|Id|Key|Nr|No)$")
 
 
@@ -114,12 +113,26 @@ def survey(table: pd.DataFrame) -> list[Surveyed]:
     """
     table = named_columns(table, "the table")
     values = {name: Values(table[name]) for name in table.columns}
-    found = [_column(name, column) for name, column in values.items()]
+    first = ~_repeated(values)
+    found = [_column(name, column, first) for name, column in values.items()]
     copies = dict(_copies(found, values))
     return [
         one._replace(kind="copy", used=False, why=f"the same as {copies[one.name]!r}") if one.name in copies else one
         for one in found
     ]
+
+
+def repeated_rows(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows equal an earlier one, (n_rows,): numbers as numbers, other cells by their text."""
+    return _repeated({name: Values(table[name]) for name in table.columns})
+
+
+def _repeated(values: dict[str, Values]) -> NDArray[np.bool_]:
+    same = np.zeros(len(next(iter(values.values())).missing), np.int64)
+    for column in values.values():
+        codes = column.coded[0]
+        same = pd.factorize(same * (int(codes.max(initial=-1)) + 2) + codes + 1)[0]
+    return pd.Series(same).duplicated().to_numpy()
 
 
 def numbers_as_written(values: Values, *, written: bool, marker: float | None) -> NDArray[np.float64]:
@@ -131,7 +144,7 @@ def numbers_as_written(values: Values, *, written: bool, marker: float | None) -
     return numbers if marker is None else np.where(numbers == marker, np.nan, numbers)
 
 
-def _column(name: str, values: Values) -> Surveyed:
+def _column(name: str, values: Values, first: NDArray[np.bool_]) -> Surveyed:
     n_rows, missing = len(values.missing), float(values.missing.mean())
     present = ~values.missing
     n_present = int(present.sum())
@@ -139,12 +152,12 @@ def _column(name: str, values: Values) -> Surveyed:
         return Surveyed(name, "empty", False, "no row has a value", 1.0, 0)
     n_numbers = int(values.is_number.sum())
     if n_numbers >= MOST * n_present:
-        return _number(name, values, missing, n_present, written=False)
+        return _number(name, values, first, written=False)
     codes, labels = values.coded
     counts = np.bincount(codes[codes >= 0], minlength=len(labels))
     written = figures(labels)
     if counts[~np.isnan(written)].sum() >= MOST * n_present:
-        return _number(name, values, missing, n_present, written=True)
+        return _number(name, values, first, written=True)
     plain = Surveyed(name, "category", True, "", missing, len(labels))
     if missing > MOSTLY_MISSING and n_rows > FEW:
         return plain._replace(kind="empty", used=False, why=f"{missing:.0%} of the rows have no value")
@@ -155,15 +168,15 @@ def _column(name: str, values: Values) -> Surveyed:
         days = values.days(form)
         caution = f"{rival} would fit the dates as well; they were read as {form}" if rival else ""
         return _dated(plain._replace(kind="date", date_format=form, caution=caution), days)
-    return _labelled(plain, labels, counts, n_present)
+    return _labelled(plain, labels, counts, int((first & present).sum()))
 
 
-def _number(name: str, values: Values, missing: float, n_present: int, *, written: bool) -> Surveyed:
+def _number(name: str, values: Values, first: NDArray[np.bool_], *, written: bool) -> Surveyed:
     numbers = numbers_as_written(values, written=written, marker=None)
     finite = numbers[~np.isnan(numbers)]
-    n_lost = n_present - len(finite)
+    n_lost = int((~values.missing).sum()) - len(finite)
     different, counts = np.unique(finite, return_counts=True)
-    found = Surveyed(name, "number", True, "", missing, len(different), written=written)
+    found = Surveyed(name, "number", True, "", float(values.missing.mean()), len(different), written=written)
     if n_lost:
         lost = np.isnan(numbers) & ~values.missing
         found = found._replace(
@@ -182,10 +195,10 @@ def _number(name: str, values: Values, missing: float, n_present: int, *, writte
             marker=marker,
             missing=found.missing + lost_share,
             n_values=len(different) - 1,
-            caution=f"one number, in {lost_share:.1%} of the rows, is far from all others, as if it stood for none",
+            caution=f"a number stands for no value in {lost_share:.1%} of the rows",
             example=number_text(marker),
         )
-    elif _counts_rows(name, numbers, different):
+    elif _counts_rows(name, numbers[first], different):
         return found._replace(kind="identifier", used=False, why="a whole number that is different in every row")
     return found
 
@@ -231,9 +244,10 @@ def _dated(found: Surveyed, days: NDArray[np.float64]) -> Surveyed:
     return found
 
 
-def _labelled(found: Surveyed, labels: list[str], counts: NDArray[np.int64], n_present: int) -> Surveyed:
-    """Texts: a category, identifiers, or free text."""
-    if len(labels) > DIFFERENT * n_present and n_present > FEW:
+def _labelled(found: Surveyed, labels: list[str], counts: NDArray[np.int64], n_different: int) -> Surveyed:
+    """Texts: a category, identifiers, or free text, among so many rows that are not copies."""
+    n_present = int(counts.sum())
+    if len(labels) > DIFFERENT * n_different and n_different > FEW:
         words = float(np.mean([len(label.split()) for label in labels[:1000]]))
         if words >= WORDS:
             return found._replace(kind="text", used=False, why="free text, different in nearly every row")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from firstsight.selection.anomalies.reader import Reader
 from firstsight.selection.judge import Judge
+from firstsight.selection.maps.weighing import Weighing
 
 FOLDER = Path(__file__).parent
 
@@ -19,3 +20,9 @@ def clusterer() -> Judge:
 def detector() -> Reader:
     """The reader of :class:`firstsight.AnomalyDetector`."""
     return Reader.load(FOLDER / "detector")
+
+
+@cache
+def embedder() -> Weighing:
+    """How :class:`firstsight.Embedder` weighs what maps keep."""
+    return Weighing.load(FOLDER / "embedder")

@@ -1,4 +1,4 @@
-"""What the commands of the command line do: parse their flags, call, and say the result."""
+"""The commands on a family of tables: meta-train, adapt, test."""
 
 import difflib
 import inspect
@@ -11,8 +11,6 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from firstsight import catalogue
-from firstsight.datasets.cache import fetch
-from firstsight.datasets.registry import DATASETS, describe
 from firstsight.engine.config import TrainConfig
 from firstsight.engine.execute import keep_freed_memory
 from firstsight.family import read
@@ -32,7 +30,6 @@ RECOMMENDED: dict[tuple[str, ...], dict[str, Any]] = {
     ("autoencoder",): {"inner_lr": 0.1, "inner_steps": 5, "outer_lr": 0.003},
 }
 EVERYWHERE: dict[str, Any] = {"schedule": "cosine", "validate_every": 50, "checkpoint_every": 50}
-SHOWN = 10  # paths of a data set that are printed
 Tokens = Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]
 
 
@@ -128,45 +125,6 @@ def score(
     for line in _table(result):
         print(line)
     print(f"\nevery table in {folder / 'test.json'}, picture in {folder / 'test.png'}")
-
-
-def list_parts() -> None:
-    """List the learners, meta-learners and task distributions, one line each."""
-    parts: dict[str, Mapping[str, catalogue.Entry]] = {
-        "learners": catalogue.LEARNERS,
-        "meta-learners": catalogue.META_LEARNERS,
-        "task distributions": catalogue.TASKS,
-    }
-    for title, entries in parts.items():
-        print(f"{title}:")
-        for name, entry in sorted(entries.items()):
-            print(f"  {name:12}  {entry.summary}")
-
-
-def list_data() -> None:
-    """List the data sets, one line each."""
-    for name, entry in sorted(DATASETS.items()):
-        print(f"{name:14}  {entry.kind:10}  {entry.summary}; licence: {entry.licence}")
-
-
-def get_data(name: str) -> None:
-    """Fetch a data set, check it, and say where it lies.
-
-    Parameters
-    ----------
-    name : str
-        As in ``firstsight data list``.
-
-    """
-    entry = describe(name)
-    paths = fetch(name)
-    for path in paths[:SHOWN]:
-        print(path)
-    if len(paths) > SHOWN:
-        print(f"... and {len(paths) - SHOWN} more beside them")
-    size = sum(path.stat().st_size for path in paths)
-    print(f"{name}: {len(paths)} files, {size / 2**20:.1f} MiB, all checked; licence: {entry.licence}")
-    print(f"cite: {entry.citation}")
 
 
 def _meta_train(kinds: Sequence[type], values: dict[str, Any]) -> None:

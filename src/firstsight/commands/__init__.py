@@ -1,0 +1,1 @@
+"""What the commands of the command line do: parse their flags, call, and say the result."""
