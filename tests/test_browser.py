@@ -1,13 +1,19 @@
 """The page in a browser: it draws, answers to mouse and keys, connects to nothing, and runs no text of the table."""
 
+import io
 import os
 import shutil
 from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import firstsight
 import page_contents
+from firstsight.overview.example import wines
 from firstsight.report.page import printable, to_html
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -360,3 +366,17 @@ def test_the_map_reads_well_without_scripts(visit):
     text = page.locator("main").inner_text()
     assert "17 rows look wrong" in text
     assert "switched off" in text
+
+
+def test_the_picture_in_the_readme_is_the_page(visit):
+    """Written anew where FIRSTSIGHT_UPDATE_PICTURES=1 is set; fonts and last bits differ between machines."""
+    found = firstsight.look(wines(), name="wines").contents
+    page = visit(found, width=1240, height=1400)
+    settled(page)
+    kept = Path(__file__).parents[1] / "docs" / "look.png"
+    taken = page.screenshot()
+    if os.environ.get("FIRSTSIGHT_UPDATE_PICTURES") == "1":
+        kept.write_bytes(taken)
+    shown, known = (np.asarray(Image.open(file).convert("L"), int) for file in (io.BytesIO(taken), kept))
+    assert shown.shape == known.shape
+    assert (np.abs(shown - known) > 64).mean() < 0.05
