@@ -45,4 +45,4 @@ docs: .docs-venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .docs-venv site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,8 +18,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def run(*command, **kwargs):
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=ROOT, **kwargs)
+def run(*command, cwd=ROOT, **kwargs):
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=cwd, **kwargs)
 
 
 def test_import_does_not_import_torch():
@@ -92,7 +92,7 @@ def test_version_is_said():
 def test_readme_examples_run(block, tmp_path):
     script = tmp_path / "example.py"
     script.write_text(block)
-    result = run("-W", "error", str(script))
+    result = run("-W", "error", str(script), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 

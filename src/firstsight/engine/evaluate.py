@@ -64,6 +64,8 @@ def interval(values: Sequence[float] | np.ndarray[Any, Any], groups: Sequence[An
     ValueError
         When there are no values, one is not finite, or the lengths differ.
 
+    Examples
+    --------
     >>> print(interval([1.0, 2.0, 3.0]))
     2.000 [-0.484, 4.484]
 
@@ -90,6 +92,17 @@ def interval(values: Sequence[float] | np.ndarray[Any, Any], groups: Sequence[An
 
 def paired(ours: Sequence[float], theirs: Sequence[float], groups: Sequence[Any] | None = None) -> Interval:
     """The mean of ``ours - theirs`` over the same tasks, with its interval; see :func:`interval`.
+
+    Parameters
+    ----------
+    ours, theirs : sequence of float
+        A value for each task, of the same tasks in the same order.
+    groups : sequence, optional
+        Of each task; tasks of one group are averaged first.
+
+    Returns
+    -------
+    Interval
 
     Raises
     ------
