@@ -291,7 +291,7 @@ def test_nearest_of_equally_far_rows_are_the_same_as_without_haste():
 
 @settings(max_examples=40, deadline=None)
 @given(
-    n_rows=st.integers(20, 300), kind=st.sampled_from(["normal", "cauchy", "lognormal", "counts"]),
+    n_rows=st.integers(60, 300), kind=st.sampled_from(["normal", "cauchy", "lognormal", "counts"]),
     seed=st.integers(0, 10_000), sign=st.sampled_from([-1, 1]), power=st.integers(20, 300),
 )  # fmt: skip
 def test_absurd_numbers_are_strange_and_others_are_not(n_rows, kind, seed, sign, power):
