@@ -199,7 +199,7 @@ def test_excel_is_read(tmp_path):
     pd.DataFrame(np.arange(6).reshape(3, 2)).to_excel(tmp_path / "b.xlsx", index=False, header=False)
     assert read_table(tmp_path / "b.xlsx").to_dict("list") == {"x0": [0, 2, 4], "x1": [1, 3, 5]}
     pd.DataFrame().to_excel(tmp_path / "c.xlsx")
-    with pytest.raises(ValueError, match="no two rows of cells"):
+    with pytest.raises(ValueError, match="no two rows and columns of cells"):
         read_table(tmp_path / "c.xlsx")
 
 

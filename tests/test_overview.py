@@ -267,13 +267,61 @@ def test_the_command_writes_a_page_a_table_and_json(tmp_path, monkeypatch, capsy
     assert run(monkeypatch, "look", "a.csv", "-o", "page.md") == 0
     assert Path("page.md").read_text(encoding="utf-8").startswith("#")
     for wrong, message in (
-        (["-o", "page.pdf"], "should end in .html or .md"),
+        (["-o", "page.pdf"], "should end in one of .html"),
         (["-o", "nowhere/page.html"], "make the folder first"),
         (["--out-table", "rows.xls"], "should end in one of .csv"),
     ):
         capsys.readouterr()
         assert run(monkeypatch, "look", "a.csv", *wrong) == 2
         assert message in capsys.readouterr().err
+
+
+def test_the_file_that_is_read_is_never_written_over(tmp_path, monkeypatch, capsys, looked):
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("x,y\n1,2\n3,5\n4,4\n", encoding="utf-8")
+    Path("link.csv").symlink_to("a.csv")
+    before = Path("a.csv").read_bytes()
+    for name in ("a.csv", "link.csv"):
+        assert run(monkeypatch, "look", "a.csv", "--out-table", name) == 2
+        assert "should be another file" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="save_table writes tables"):
+        looked.save("a.csv")
+    assert Path("a.csv").read_bytes() == before
+    assert Path("link.csv").is_symlink()
+
+
+def test_a_pipe_is_looked_at(tmp_path):
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 2)), columns=["x", "y"])
+    command = [sys.executable, "-m", "firstsight", "look", "-", "--json"]
+    done = subprocess.run(command, input=table.to_csv(index=False), capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["table"]["n_rows"] == 30
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_infinite_values_are_missing_and_said():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    X[4, 1], X[5, 2] = np.inf, -1e308
+    found = firstsight.look(pd.DataFrame(X, columns=list("abc")))
+    assert any("'b': 1 value is no number" in note["found"] for note in found.quality)
+    assert "inf" in found.contents["cells"]["4"]
+    assert len(found.table) == 60
+
+
+def test_a_table_that_was_written_can_be_looked_at_again(tmp_path):
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 2)), columns=["x", "y"])
+    for _ in range(3):
+        table = firstsight.look(table).table
+    assert table.columns.is_unique
+    assert "firstsight_firstsight_cluster" in table.columns
+
+
+def test_cells_that_arrow_cannot_hold_together_are_written_as_texts(tmp_path):
+    pytest.importorskip("pyarrow")
+    table = pd.DataFrame({"x": np.arange(20.0) % 7, "y": np.arange(20.0) % 3, "mixed": [1, "a"] * 10})
+    written = pd.read_parquet(firstsight.look(table).save_table(tmp_path / "a.parquet"))
+    assert written["mixed"].tolist() == ["1", "a"] * 10
+    assert written["x"].tolist() == table["x"].tolist()
 
 
 def test_several_files_give_a_page_each_and_a_bad_one_is_named(tmp_path, monkeypatch, capsys):
@@ -285,6 +333,10 @@ def test_several_files_give_a_page_each_and_a_bad_one_is_named(tmp_path, monkeyp
     said = capsys.readouterr()
     assert "c.csv should be a table; found an empty file" in said.err
     assert "1 of 3 files" in said.err
+    Path("more").mkdir()
+    Path("more/a.csv").write_bytes(Path("a.csv").read_bytes())
+    assert run(monkeypatch, "look", "a.csv", "more/a.csv", "-o", "twice") == 0
+    assert sorted(path.name for path in Path("twice").iterdir()) == ["a.csv-2.firstsight.html", "a.csv.firstsight.html"]
     assert sorted(path.name for path in Path("pages").iterdir()) == ["a.csv.firstsight.html", "b.csv.firstsight.html"]
 
 

@@ -99,6 +99,51 @@ def test_numbers_that_stand_for_missing_ones_are_taken_as_missing():
     assert one(age).marker is None
 
 
+@pytest.mark.parametrize("share", [0.04, 0.3])
+def test_markers_are_found_within_wide_ranges_and_beside_outliers(share):
+    rng = np.random.default_rng(0)
+    income = rng.normal(5000, 800, 500).round()
+    income[rng.random(500) < share] = -999
+    assert one_of(income).marker == -999
+    income[17] = 500_000
+    assert one_of(income).marker == -999
+    for usual in (rng.normal(0, 900, 500).round(), rng.poisson(3, 500), rng.integers(-1, 6, 500)):
+        assert one_of(usual).marker is None
+
+
+def test_identifiers_with_a_gap_or_a_repeat_are_identifiers():
+    numbers = np.arange(300.0) + 1000
+    numbers[5] = np.nan
+    assert one_of(numbers).kind == "identifier"
+    shuffled = np.random.default_rng(0).permutation(300) + 1000
+    shuffled[5] = shuffled[6]
+    assert one_of(shuffled).kind == "identifier"
+    assert one_of(np.random.default_rng(0).integers(0, 10**6, 300)).kind == "number"
+
+
+def test_dates_written_as_numbers_are_dates():
+    days = pd.to_datetime("2019-01-01") + pd.to_timedelta(np.random.default_rng(0).integers(0, 900, 300), unit="D")
+    packed = days.strftime("%Y%m%d").astype(int)
+    found = one_of(packed)
+    assert (found.kind, found.used) == ("date", True)
+    result = cleaned([found], pd.DataFrame({"a": packed}))["a"]
+    np.testing.assert_array_equal(result, (days - pd.Timestamp("1970-01-01")).days)
+    assert one_of(np.random.default_rng(0).integers(19_000_000, 21_000_000, 300)).kind == "number"
+
+
+def test_values_that_are_no_dates_are_counted():
+    dates = pd.date_range("2024-01-01", periods=100).strftime("%Y-%m-%d").tolist()[::-1]
+    dates[3] = dates[40] = "unknown"
+    found = one_of(dates)
+    assert found.kind == "date"
+    assert "2 values are no date" in found.caution
+    assert found.example == "unknown"
+
+
+def one_of(values):
+    return survey(pd.DataFrame({"a": values}))[0]
+
+
 def test_words_among_numbers_are_counted():
     values = [f"{value:.2f}" for value in NUMBERS]
     values[3] = "broken sensor"

@@ -47,13 +47,22 @@ def main() -> None:
     Exit codes: 0 done, 2 bad input (one sentence says what and how to cure it), 130 interrupted.
     With ``FIRSTSIGHT_TRACEBACK`` set, errors show where they come from.
     """
+    asked = sys.argv[1:]
     try:
-        app(sys.argv[1:])
+        app(_dashed(asked))
     except KeyboardInterrupt:
-        print("firstsight: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        rest = "nothing was written" if asked[:1] == ["look"] else "the same command goes on from the last checkpoint"
+        print(f"firstsight: interrupted; {rest}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except (TypeError, ValueError, OSError, ArithmeticError, ModuleNotFoundError) as error:
         if os.environ.get("FIRSTSIGHT_TRACEBACK"):
             raise
         print(f"firstsight: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
+
+
+def _dashed(asked: list[str]) -> list[str]:
+    """The arguments of look with - for the standard input last: elsewhere it would be taken for a flag."""
+    if asked[:1] != ["look"] or "-" not in asked or "--" in asked:
+        return asked
+    return [*(argument for argument in asked if argument != "-"), "--", "-"]

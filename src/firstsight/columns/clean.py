@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from firstsight.columns.roles import days_as_written
 from firstsight.columns.survey import Surveyed, numbers_as_written
 from firstsight.columns.values import Values
 
@@ -38,7 +39,7 @@ def _clean(one: Surveyed, values: Values) -> "pd.Series[str] | pd.Series[float]"
     if one.kind == "number":
         return pd.Series(numbers_as_written(values, written=one.written, marker=one.marker))
     if one.kind == "date":
-        return pd.Series(values.days(one.date_format))
+        return pd.Series(days_as_written(values, one.date_format))
     codes, labels = values.coded
     known = set(one.levels) or set(labels)
     named = np.array([*(label if label in known else OTHER for label in labels), None], dtype=object)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 __all__ = ["figures"]
 
+LARGEST = 1e100  # as of numbers that are written plainly
 SIGNS = "€$£¥₹"
 WRITTEN = re.compile(
     rf"(?P<minus>[-\u2212(]?)\s*(?:[{SIGNS}]|USD|EUR|GBP|CHF)?\s*(?P<inner>[-\u2212]?)"
@@ -31,5 +32,6 @@ def figures(labels: list[str]) -> NDArray[np.float64]:
         match = WRITTEN.fullmatch(label.strip())
         if match:
             digits = re.sub(r"[, '\u00a0\u202f]", "", match["digits"])
-            found[place] = -float(digits) if match["minus"] or match["inner"] else float(digits)
+            number = -float(digits) if match["minus"] or match["inner"] else float(digits)
+            found[place] = number if abs(number) <= LARGEST else np.nan
     return found

@@ -39,9 +39,9 @@ def read_excel(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path} should be an Excel file; reading it failed: {error}; save it again") from error
     for sheet in sheets.values():
         full = sheet.dropna(how="all").dropna(how="all", axis=1)
-        if len(full) > 1:
+        if len(full) > 1 and full.shape[1] > 1:
             return _titled(full)
-    raise ValueError(f"{path} should hold a table; found {len(sheets)} sheets with no two rows of cells")
+    raise ValueError(f"{path} should hold a table; found {len(sheets)} sheets with no two rows and columns of cells")
 
 
 def read_json(path: Path) -> pd.DataFrame:
@@ -83,13 +83,13 @@ def _titled(sheet: pd.DataFrame) -> pd.DataFrame:
 def _whole(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return None
 
 
 def _lines(text: str, path: Path) -> Any:
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # other signs that end lines may be within texts
         if not line.strip():
             continue
         try:

@@ -4,8 +4,8 @@ A column is, in this order,
 
 - *empty*, when more than 90 % of its rows have no value, or *constant*, when all have one;
 - a *number*, when at least 95 % of its values read as numbers, currencies, percent signs and commas between
-  thousands included; an *identifier* when they are whole, different in all different rows, and count them or are
-  named so;
+  thousands included; an *identifier* when they are whole, different in nearly all different rows, and count them or are
+  named so; a *date* when all are such as 20240131;
 - a *date*, when at least 95 % are dates written in one way;
 - a *category*, when it has at most 30 values, or when the values that at least 2 % of the rows have cover half of them;
 - an *identifier*, when nine in ten values of few words are different; *text* else;
@@ -15,7 +15,6 @@ Numbers, dates and categories are used. A value far beyond all others that many 
 missing.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -27,6 +26,7 @@ from firstsight.columns.dates import best_format
 from firstsight.columns.figures import figures
 from firstsight.columns.fits import named_columns
 from firstsight.columns.learn import MOST, MOST_LEVELS, MOSTLY_MISSING
+from firstsight.columns.roles import PACKED, days_as_written, marker_of, names_rows, packed_days
 from firstsight.columns.values import Values, number_text
 
 __all__ = ["Surveyed", "numbers_as_written", "repeated_rows", "survey"]
@@ -40,11 +40,6 @@ FEW = 10  # rows, of which all may be different by chance
 IN_ORDER = 0.99  # share of the rows that follow each other, above which dates are the order of the file
 MOST_ROWS = 5000  # that are compared, evenly spaced
 SAME_ORDER = 0.9999  # rank correlation of copies
-MARKERS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0)
-MARKED = 3  # rows with a marker, at least, and
-MARKED_SHARE = 0.005
-NAMED = re.compile(r"(^|[\W_])(id|ids|uid|uuid|guid|key|index|idx|nr|no|row|rownum|rownames|record)$", re.I)
-CASED = re.compile(r"[a-z](ID|Id|Key|Nr|No)$")
 
 
 class Surveyed(NamedTuple):
@@ -117,9 +112,10 @@ def survey(table: pd.DataFrame) -> list[Surveyed]:
     found = [_column(name, column, first) for name, column in values.items()]
     copies = dict(_copies(found, values))
     return [
-        one._replace(kind="copy", used=False, why=f"the same as {copies[one.name]!r}") if one.name in copies else one
+        one if one.name not in copies
+        else one._replace(kind="copy", used=False, why=f"tells the same as {copies[one.name]!r}")
         for one in found
-    ]
+    ]  # fmt: skip
 
 
 def repeated_rows(table: pd.DataFrame) -> NDArray[np.bool_]:
@@ -166,8 +162,15 @@ def _column(name: str, values: Values, first: NDArray[np.bool_]) -> Surveyed:
     form, rival, share = best_format(labels, counts)
     if share >= MOST:
         days = values.days(form)
-        caution = f"{rival} would fit the dates as well; they were read as {form}" if rival else ""
-        return _dated(plain._replace(kind="date", date_format=form, caution=caution), days)
+        lost = np.isnan(days) & present
+        found = plain._replace(kind="date", date_format=form)
+        if lost.any():
+            n_lost = int(lost.sum())
+            caution = f"{n_lost} {'value is' if n_lost == 1 else 'values are'} no date"
+            found = found._replace(caution=caution, example=values.example(lost))
+        elif rival:
+            found = found._replace(caution=f"{rival} would fit the dates as well; they were read as {form}")
+        return _dated(found, days)
     return _labelled(plain, labels, counts, int((first & present).sum()))
 
 
@@ -188,7 +191,9 @@ def _number(name: str, values: Values, first: NDArray[np.bool_], *, written: boo
         return found._replace(kind="empty", used=False, why=f"{found.missing:.0%} of the rows have no value")
     if len(different) == 1:
         return _single(found._replace(kind="category", levels=(number_text(float(different[0])),)))
-    marker = _marker(different, counts)
+    if len(days := packed_days(different)) and not np.isnan(days).any():
+        return _dated(found._replace(kind="date", date_format=PACKED), packed_days(numbers))
+    marker = marker_of(different, counts)
     if marker is not None:
         lost_share = float(counts[different == marker].sum() / len(numbers))
         found = found._replace(
@@ -198,31 +203,9 @@ def _number(name: str, values: Values, first: NDArray[np.bool_], *, written: boo
             caution=f"a number stands for no value in {lost_share:.1%} of the rows",
             example=number_text(marker),
         )
-    elif _counts_rows(name, numbers[first], different):
-        return found._replace(kind="identifier", used=False, why="a whole number that is different in every row")
+    elif names_rows(name, numbers[first]):
+        return found._replace(kind="identifier", used=False, why="a whole number that is different in nearly every row")
     return found
-
-
-def _counts_rows(name: str, numbers: NDArray[np.float64], different: NDArray[np.float64]) -> bool:
-    """Whether numbers are names of rows."""
-    if len(different) < len(numbers) or len(different) <= FEW or (different != np.floor(different)).any():
-        return False
-    steps = np.diff(numbers)
-    in_steps = bool((steps == steps[0]).all())
-    packed = float(np.ptp(different)) + 1 == len(different)
-    return in_steps or packed or bool(NAMED.search(name) or CASED.search(name))
-
-
-def _marker(different: NDArray[np.float64], counts: NDArray[np.int64]) -> float | None:
-    """A number that people write for a missing one, if it is far beyond all others and more than one row has it."""
-    n_rows = counts.sum()
-    for place, rest in ((0, different[1:]), (-1, different[:-1])):
-        often = counts[place] >= max(MARKED, MARKED_SHARE * n_rows)
-        if float(different[place]) in MARKERS and often and len(rest) > 1:
-            gap = abs(float(different[place]) - float(rest[0 if place == 0 else -1]))
-            if gap > np.ptp(rest):
-                return float(different[place])
-    return None
 
 
 def _single(found: Surveyed) -> Surveyed:
@@ -275,7 +258,7 @@ def _copies(found: Sequence[Surveyed], values: dict[str, Values]) -> Iterator[tu
         if one.used and one.kind == "number":
             orders.append((one.name, numbers_as_written(column, written=one.written, marker=one.marker)[some]))
         elif one.used and one.kind == "date":
-            orders.append((one.name, column.days(one.date_format)[some]))
+            orders.append((one.name, days_as_written(column, one.date_format)[some]))
         elif one.used:
             labels.append((one.name, pd.factorize(column.coded[0])[0].astype(np.float64)))
     yield from _pairs([(name, _ranked(numbers)) for name, numbers in orders])

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from firstsight.overview.files import check_folder, check_table_path
-from firstsight.overview.result import Look
+from firstsight.overview.result import PAGES, Look
 from firstsight.overview.run import look
 
 ENDING = ".firstsight.html"
@@ -50,15 +50,20 @@ def look_at(
         Threads of the numerical libraries.
 
     """
-    named = [file for pattern in files for file in _files(pattern)]
+    named = list(dict.fromkeys(file for pattern in files for file in _files(pattern)))
     if out_table is not None:
         if len(named) > 1:
             raise ValueError(f"--out-table is for one file; found {len(named)}")
         check_table_path(out_table)
+        if any(out_table.exists() and Path(file).exists() and out_table.samefile(file) for file in named):
+            raise ValueError(f"--out-table {out_table} should be another file than the one that is read")
     if output is not None and len(named) <= 1:
         _check_page(output)
+    elif output is not None and (output.exists() and not output.is_dir()):
+        raise NotADirectoryError(f"output={str(output)!r} should be a folder, for several files; found a file")
     failed = 0
     found = []
+    taken: set[Path] = set()
     asked: list[str | None] = [*named] or [None]
     for file in asked:
         try:
@@ -69,7 +74,7 @@ def look_at(
             print(f"firstsight: {error}", file=sys.stderr)
             failed += 1
             continue
-        page = _page_of(file, output, several=len(named) > 1)
+        page = _unused(_page_of(file, output, several=len(named) > 1), taken)
         written = output is not None or not json_
         if written:
             looked.save(page)
@@ -105,8 +110,8 @@ def _look(file: str | None, **settings: Any) -> Look:
 
 
 def _check_page(page: Path) -> None:
-    if page.suffix.lower() not in (".html", ".htm", ".md"):
-        raise ValueError(f"output={str(page)!r} should end in .html or .md")
+    if page.suffix.lower() not in PAGES:
+        raise ValueError(f"output={str(page)!r} should end in one of {', '.join(PAGES)}")
     check_folder(page)
 
 
@@ -119,6 +124,16 @@ def _page_of(file: str | None, output: Path | None, *, several: bool) -> Path:
         return output
     output.mkdir(parents=True, exist_ok=True)
     return output / (name + ENDING)
+
+
+def _unused(page: Path, taken: set[Path]) -> Path:
+    """The page's name, numbered where files of several folders have one name."""
+    numbered, count = page, 1
+    while numbered in taken:
+        count += 1
+        numbered = page.with_name(f"{page.name.removesuffix(ENDING)}-{count}{ENDING}")
+    taken.add(numbered)
+    return numbered
 
 
 def _say(looked: Look, page: Path, out_table: Path | None, *, first: bool) -> None:

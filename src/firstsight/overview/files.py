@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pandas as pd
 
 __all__ = ["TABLES", "check_table_path", "save_pieces", "written_whole"]
@@ -93,11 +94,26 @@ def _write_zipped(file: IO[bytes], pieces: Iterator[pd.DataFrame]) -> None:
 
 
 def _write_parquet(file: IO[bytes], pieces: Iterator[pd.DataFrame]) -> None:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    first = pa.Table.from_pandas(next(pieces), preserve_index=False)
+    first = _arrow(next(pieces), None)
     with pq.ParquetWriter(file, first.schema) as writer:
         writer.write_table(first)
         for piece in pieces:
-            writer.write_table(pa.Table.from_pandas(piece, schema=first.schema, preserve_index=False))
+            writer.write_table(_arrow(piece, first.schema))
+
+
+def _arrow(piece: pd.DataFrame, schema: Any) -> Any:
+    """A piece as Arrow has it; columns of cells that Arrow cannot hold together become texts."""
+    import pyarrow as pa
+
+    columns = {}
+    for place, name in enumerate(piece.columns):
+        kind = None if schema is None else schema.field(place).type
+        column = piece.iloc[:, place]
+        try:
+            columns[name] = pa.Array.from_pandas(column, type=kind)
+        except (pa.ArrowException, OverflowError, TypeError):
+            texts = [None if np.ndim(cell) == 0 and pd.isna(cell) else str(cell) for cell in column]
+            columns[name] = pa.array(texts, type=pa.string())
+    return pa.table(columns, schema=schema)

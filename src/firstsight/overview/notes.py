@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from firstsight.columns.survey import Surveyed
+from firstsight.overview.profiles import cell_text
 from firstsight.overview.words import counted
 from firstsight.report.contents import Note
 
@@ -11,10 +12,10 @@ __all__ = ["notes_of"]
 GAPS = 0.2  # share of missing values that is worth a note
 LISTED = 8
 LEFT_OUT = {
-    "empty": ("has no values", "have no values"),
+    "empty": ("has hardly a value", "have hardly a value"),
     "constant": ("is the same in every row", "are the same in every row"),
     "identifier": ("is an identifier", "are identifiers"),
-    "text": ("is free text", "are free text"),
+    "text": ("is of texts that hardly repeat", "are of texts that hardly repeat"),
 }
 
 
@@ -40,7 +41,7 @@ def _cautions(surveyed: Sequence[Surveyed], n_copies: int, *, told: bool, sample
     copies = [one for one in surveyed if one.kind == "copy"]
     if copies:
         noun = "column is a copy" if len(copies) == 1 else "columns are copies"
-        what = "; ".join(f"{one.name!r} is {one.why}" for one in copies[:LISTED])
+        what = "; ".join(f"{one.name!r} {one.why}" for one in copies[:LISTED])
         yield _note("caution", f"{len(copies)} {noun}", f"left out: {what}", copies)
     if n_copies:
         noun = "row is an exact copy of another" if n_copies == 1 else "rows are exact copies of others"
@@ -48,7 +49,7 @@ def _cautions(surveyed: Sequence[Surveyed], n_copies: int, *, told: bool, sample
         yield _note("caution", f"{n_copies:,} {noun}{among}", "kept", [])
     for one in surveyed:
         if one.caution:
-            example = f" ({one.example!r})" if told and one.example else ""
+            example = f" ({cell_text(one.example, 40)!r})" if told and one.example else ""
             done = {"date": "read so", "number": "taken as missing"}.get(one.kind, "kept apart")
             yield _note("caution", f"{one.name!r}: {one.caution}{example}", done, [one])
     gaps = [one for one in surveyed if one.used and one.missing > GAPS]

@@ -1,5 +1,6 @@
 """The rows that look wrong, with reasons in the words and values of the table."""
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ LEAST = 5  # rows that are listed though less likely
 FAINT = 0.05  # probability of such rows
 SAID = 0.1  # what a side adds to the log-odds at least to be said
 SIDES = 2
+USUAL = 0.1  # share of the rows that have a category, above which it is no reason
+NEARLY_ALL = 0.9995  # share of the rows that is said so
+SHARE = re.compile(r"(above|below) (?:all|[\d.]+% of the)(?= rows)")
 
 
 class Likeliest(NamedTuple):
@@ -69,13 +73,15 @@ def anomalies_of(found: Likeliest, detector: AnomalyDetector, table: Table, rows
             row=int(found.rows[place]),
             probability=float(found.probability[place]),
             group=int(found.group[place]),
-            reasons=[*_sides(reason["views"]), *_columns(reason, rows.iloc[place], table)],
+            reasons=[*_sides(reason["views"], table.columns.shape[1]), *_columns(reason, rows.iloc[place], table)],
         )
         for place, reason in enumerate(explained.to_dict("records"))
     ]
 
 
-def _sides(views: dict[str, float]) -> list[str]:
+def _sides(views: dict[str, float], n_columns: int) -> list[str]:
+    if n_columns == 1:
+        views = {side: added for side, added in views.items() if "combination" not in side}
     return [side for side, added in sorted(views.items(), key=lambda item: -item[1]) if added > SAID][:SIDES]
 
 
@@ -88,8 +94,8 @@ def _columns(reason: dict[Any, Any], row: "pd.Series[Any]", table: Table) -> lis
     for feature, start, end in zip(features, starts, [*starts[1:], len(words)][: len(features)], strict=True):
         told = words[start + 2 : end]
         column = _source(feature, table)
-        if column is not None:
-            found.setdefault(column, _told(column, feature, told, row, table))
+        if column is not None and (said := _told(column, feature, told, row, table)):
+            found.setdefault(column, said)
     return list(found.values())
 
 
@@ -102,16 +108,26 @@ def _source(feature: str, table: Table) -> str | None:
     return max(names, key=len, default=None)
 
 
+def _among(share: float) -> str:
+    return "nearly all" if share > NEARLY_ALL else f"{share:.1%} of the"
+
+
 def _told(column: str, feature: str, told: str, row: "pd.Series[Any]", table: Table) -> str:
     value = row[column]
     if pd.isna(value):
         return f"{column} has no value, as {table.columns[column].isna().mean():.1%} of the rows"
     if table.columns[column].dtype == object:
         share = float((table.columns[column] == value).mean())
+        if share > USUAL:
+            return ""
         said = f"{column} is {cell_text(value, 40)!r}" if table.told else f"{column} has a value that is unusual"
         return f"{said}, as in {share:.1%} of the rows"
     start = f"{feature} = "
     _, _, rest = told[len(start) :].partition(" ")
+    # The detector counts among its reference rows; here are more.
+    others = table.columns[column].dropna().to_numpy()
+    shares = {"above": float((others < value).mean()), "below": float((others > value).mean())}
+    rest = SHARE.sub(lambda match: f"{match[1]} {_among(shares[match[1]])}", rest)
     if not table.told:
         return f"{column} {rest}"
     shown = date_text(float(value)) if column in table.dates else cell_text(float(value))

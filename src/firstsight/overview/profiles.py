@@ -62,7 +62,7 @@ def groups_of(table: Table, labels: NDArray[np.int64], sizes: Mapping[int, int])
 
     """
     total = sum(sizes.values())
-    order = sorted(sizes, key=lambda label: (label < 0, label))
+    order = sorted(sizes, key=lambda label: (label < 0, -sizes[label], label))
     found = []
     for label in order:
         here = labels == label
@@ -125,12 +125,14 @@ def typical_rows(columns: pd.DataFrame, rows: NDArray[np.int64]) -> NDArray[np.i
 def date_text(days: float) -> str:
     """Days since 1970-01-01 as a date, with the time where there is one."""
     stamp = pd.Timestamp(round(days * SECONDS_A_DAY), unit="s")
+    if stamp.year == 1900:  # a time of day alone is read as one of this year's first day
+        return stamp.strftime("%H:%M")
     return str(stamp.date()) if stamp == stamp.normalize() else stamp.strftime("%Y-%m-%d %H:%M")
 
 
 def cell_text(value: Any, most: int = 200) -> str:
     """A cell as it is shown."""
-    if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
+    if isinstance(value, float) and abs(value) < 1e15 and value == int(value):
         value = int(value)
     elif isinstance(value, float):
         value = f"{value:.6g}"
@@ -140,7 +142,9 @@ def cell_text(value: Any, most: int = 200) -> str:
 
 def short_text(number: float) -> str:
     """A number in three digits, or whole."""
-    return f"{number:,.0f}" if 1000 <= abs(number) < 1e15 else f"{number:.3g}"
+    if not 1000 <= abs(number) < 1e15:
+        return f"{number:.3g}"
+    return f"{number:.0f}" if abs(number) < 10_000 else f"{number:,.0f}"  # years have no comma
 
 
 def _missing(name: str, here: float, elsewhere: float) -> Finding:

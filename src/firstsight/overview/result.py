@@ -20,9 +20,10 @@ from firstsight.report.contents import Contents, Note
 from firstsight.report.markdown import to_markdown
 from firstsight.report.page import to_html
 
-__all__ = ["ADDED", "Look"]
+__all__ = ["ADDED", "PAGES", "Look"]
 
 ADDED = ("cluster", "membership", "anomaly_probability", "map_x", "map_y")
+PAGES = (".html", ".htm", ".md")
 NOTEBOOK_HEIGHT = 800  # pixels
 
 
@@ -92,7 +93,7 @@ class Look:
         start = 0
         for piece, cells in zip(self.source.pieces(), self.source.cells(), strict=True):
             found = self._found(piece, start)
-            names = [name if name not in cells.columns else f"firstsight_{name}" for name in ADDED]
+            names = [_unused(name, list(cells.columns)) for name in ADDED]
             yield pd.concat([cells, found.set_axis(names, axis=1)], axis=1)
             start += len(piece)
 
@@ -131,9 +132,16 @@ class Look:
         Path
             Of the file, which is whole or not there.
 
+        Raises
+        ------
+        ValueError
+            When it ends otherwise.
+
         """
         path = Path(path)
-        text = self.to_markdown() if path.suffix == ".md" else self.to_html()
+        if path.suffix.lower() not in PAGES:
+            raise ValueError(f"path={str(path)!r} should end in one of {', '.join(PAGES)}; save_table writes tables")
+        text = self.to_markdown() if path.suffix.lower() == ".md" else self.to_html()
         written_whole(path, lambda file: file.write(text.encode("utf-8", "replace")))
         return path
 
@@ -164,6 +172,9 @@ class Look:
             'title="firstsight"></iframe>'
         )
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         """Some ten lines."""
         contents = self.contents
@@ -184,3 +195,9 @@ class Look:
             for one in anomalies["rows"][:2]
         ]
         return "\n".join(lines)
+
+
+def _unused(name: str, taken: list[str]) -> str:
+    while name in taken:
+        name = f"firstsight_{name}"
+    return name

@@ -117,14 +117,15 @@ def _anomalies(contents: Contents) -> list[str]:
     names = {group["label"]: group["name"] for group in contents["groups"]["groups"]}
     called = anomalies["rows"][: anomalies["n_called"]]
     following = anomalies["rows"][anomalies["n_called"] :]
+    low, high = percent(anomalies["share_low"]), percent(anomalies["share_high"])
+    like = f"Tables that look like this one hold between {low} and {high} of anomalies, whatever they are. "
+    shares = like if called and anomalies["share_high"] > 0 else ""
     lines = [
         f"## {'Rows that look wrong' if anomalies['n_called'] else 'No row looks wrong'}",
         "",
         escaped(anomalies["words"]),
         "",
-        f"{_counted(anomalies['n_called'], 'row')} of {count(contents['table']['n_rows'])}; share "
-        f"{percent(anomalies['share'])}, between {percent(anomalies['share_low'])} and "
-        f"{percent(anomalies['share_high'])}. Rows are counted from 1, without the header.",
+        f"{shares}Rows are counted from 1, without the header.",
         "",
         *_ranked(called, names),
     ]
