@@ -14,15 +14,17 @@ import skeletons.task_distribution
 import torch
 
 from firstsight import catalogue, losses
+from firstsight.augment import images
 from firstsight.core import Learner, MetaLearner, Sample, Task
-from firstsight.tasks import episodes, mixtures, sinusoids, tables
+from firstsight.tasks import augmented, episodes, mixtures, neighbours, pseudo_labels, sinusoids, tables
 from firstsight.tasks.noise import with_noise
 
 
 class LearnerScenario(NamedTuple):
     """A learner with tasks it should get better at.
 
-    ``inner`` says which inner loop trains all of its leaves; ``outer`` is a supervised outer loss.
+    ``inner`` says which inner loop trains all of its leaves; ``outer`` is a supervised outer loss; ``embeds``
+    whether its predictions, made by all of its leaves, can be a space for the prototypes of labelled classes.
     """
 
     entry: catalogue.Entry
@@ -30,6 +32,7 @@ class LearnerScenario(NamedTuple):
     sample: Sample
     inner: str = "gradient"
     outer: Callable[..., torch.Tensor] | None = None
+    embeds: bool = False
 
 
 def _images(n_classes: int = 4, n_rows: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
@@ -67,7 +70,7 @@ LEARNERS = {
         catalogue.LEARNERS["autoencoder"], {"n_features": 3, "hidden": (8,), "corruption": 0.3, "n_draws": 2}, MIXTURES
     ),
     "classifier": LearnerScenario(
-        catalogue.LEARNERS["classifier"], {"n_features": 3, "n_outputs": 4, "hidden": (8,)}, MIXTURES
+        catalogue.LEARNERS["classifier"], {"n_features": 3, "n_outputs": 4, "hidden": (8,)}, MIXTURES, embeds=True
     ),
     "classifier linear": LearnerScenario(
         catalogue.LEARNERS["classifier"],
@@ -79,12 +82,14 @@ LEARNERS = {
         catalogue.LEARNERS["classifier"],
         {"n_features": 1, "n_outputs": 4, "body": "conv", "image_size": 8, "n_filters": 8},
         IMAGES,
+        embeds=True,
     ),
     **{
         f"classifier normalised by {norm}": LearnerScenario(
             catalogue.LEARNERS["classifier"],
             {"n_outputs": 4, "body": "conv", "image_size": 8, "n_filters": 8, "norm": norm, "downsample": "stride"},
             IMAGES,
+            embeds=True,
         )
         for norm in ("support", "query")
     },
@@ -121,6 +126,11 @@ META_LEARNERS: dict[str, tuple[catalogue.Entry, dict[str, Any]]] = {
         {"inner_lr": 0.05},
     ),
     "joint": (catalogue.META_LEARNERS["joint"], {"inner_lr": 0.05}),
+    "protonet": (catalogue.META_LEARNERS["protonet"], {"n_way": 4}),
+    "protonet cosine": (
+        catalogue.META_LEARNERS["protonet"],
+        {"n_way": 4, "distance": "cosine", "temperature": 0.2},
+    ),
 }
 
 
@@ -132,7 +142,25 @@ def _tables() -> list[torch.Tensor]:
     ]
 
 
+def _turned(generator: torch.Generator, X: torch.Tensor) -> torch.Tensor:
+    return images.augment(generator, X, images.Config(rotation=30.0))
+
+
+def _embedded() -> torch.Tensor:
+    return _images()[0].flatten(1)
+
+
 TASKS: dict[str, Sample] = {
+    "augmented": augmented.build(augmented.Config(n_way=4, n_shot=2, n_query=3), _images()[0], _turned),
+    "neighbours": neighbours.build(
+        neighbours.Config(n_way=2, n_shot=2, n_query=2),
+        _images()[0],
+        _embedded(),
+        generator=torch.Generator().manual_seed(0),
+    ),
+    "pseudo_labels": pseudo_labels.build(
+        pseudo_labels.Config(n_way=3, n_shot=2, n_query=2, n_clusters=4, n_partitions=2), _images()[0], _embedded()
+    ),
     "tables": tables.build(tables.Config(n_support=5, n_query=7), _tables()),
     **{
         f"tables, scale {scale}": tables.build(tables.Config(n_support=5, n_query=7, scale=scale), _tables())
@@ -170,10 +198,15 @@ def build_meta(meta_name: str, learner_name: str) -> MetaLearner:
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Every meta-learner with every learner whose leaves its inner loop can train."""
+    """Every meta-learner with every learner whose leaves it can train."""
     return [
         (meta_name, learner_name)
-        for meta_name, (_, settings) in META_LEARNERS.items()
+        for meta_name, (entry, settings) in META_LEARNERS.items()
         for learner_name, scenario in LEARNERS.items()
-        if settings.get("inner", "gradient") == scenario.inner
+        # One that knows the number of classes has prototypes and no inner loop.
+        if (
+            scenario.embeds
+            if "n_way" in entry.config.__dataclass_fields__
+            else settings.get("inner", "gradient") == scenario.inner
+        )
     ]

@@ -10,9 +10,10 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from firstsight import Data, Plan, Task, TrainConfig, last, losses, meta_train
+from firstsight.core import Learner
 from firstsight.engine.execute import sum_gradients
 from firstsight.learners import autoencoder, classifier, contrastive, kmeans
-from firstsight.meta import joint, maml, meta_sgd, reptile
+from firstsight.meta import joint, maml, meta_sgd, protonet, reptile
 from firstsight.seeds import generator_of
 from firstsight.tasks import mixtures, sinusoids
 from firstsight.trees import cast, index, leaves, replace_leaves, tree_map
@@ -296,3 +297,21 @@ def test_imbalance_is_the_ratio_of_largest_to_smallest():
     sizes = torch.stack([(mixtures.build(config)(generator_of(0), 4).support.y == j).sum(1) for j in range(3)])
     ratio = sizes.max(0).values / sizes.min(0).values
     assert ratio.float().mean() == pytest.approx(9.0, rel=0.2)
+
+
+def test_prototypes_are_class_means_and_the_nearest_wins():
+    X = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
+    learner = Learner(init=lambda generator: {}, loss=lambda params, data: X.sum(), predict=lambda params, X: X)
+    meta = protonet.build(protonet.Config(n_way=3), learner)
+    state = meta.adapt({}, Data(X, torch.tensor([0, 0, 1])))
+    # The third class has no shot: the mean of all.
+    torch.testing.assert_close(state["prototypes"], torch.tensor([[1.0, 0.0], [0.0, 3.0], [2 / 3, 1.0]]))
+    scores = meta.predict({}, state, torch.tensor([[1.0, 1.0], [0.0, 2.0]]))
+    torch.testing.assert_close(scores, -torch.tensor([[1.0, 5.0, 1 / 9], [5.0, 1.0, 13 / 9]]))
+    cosine = protonet.build(protonet.Config(n_way=3, distance="cosine", temperature=0.5), learner)
+    angles = cosine.predict({}, state, torch.tensor([[7.0, 0.0], [0.0, 0.1]]))
+    torch.testing.assert_close(angles[:, :2], torch.tensor([[2.0, 0.0], [0.0, 2.0]]))
+    with pytest.raises(ValueError, match=r"support\.y=None"):
+        meta.adapt({}, Data(X))
+    with pytest.raises(ValueError, match="outer_loss"):
+        protonet.build(protonet.Config(), learner, learner.loss)

@@ -12,6 +12,7 @@ import pytest
 
 from firstsight import TrainConfig, catalogue, cli
 from firstsight.family import read
+from firstsight.family.run import adapts_without_truth
 from firstsight.tasks import tables
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +56,7 @@ def test_public_names_are_all_there():
         (["demo", "--nonsense"], "Unknown option"),
         (["dmo"], "Unknown command"),
         (["demo", "--out", "README.md"], "README.md should be a folder"),
+        (["meta-train", "--meta", "protonet"], "meta='protonet' needs classes"),
     ],
 )
 def test_bad_input_gives_exit_code_2_and_one_sentence(arguments, message):
@@ -65,7 +67,11 @@ def test_bad_input_gives_exit_code_2_and_one_sentence(arguments, message):
 
 
 HELP = [(learner, "maml") for learner in ("kmeans", "autoencoder")]
-HELP += [("kmeans", meta) for meta in catalogue.META_LEARNERS if meta != "maml"]
+HELP += [
+    ("kmeans", meta)
+    for meta, entry in catalogue.META_LEARNERS.items()
+    if meta != "maml" and adapts_without_truth(entry)
+]
 
 
 @pytest.mark.parametrize(("learner", "meta"), HELP)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from firstsight.learners import autoencoder, classifier, contrastive, kmeans
-from firstsight.meta import joint, maml, meta_sgd, reptile
-from firstsight.tasks import episodes, mixtures, sinusoids, tables
+from firstsight.meta import joint, maml, meta_sgd, protonet, reptile
+from firstsight.tasks import augmented, episodes, mixtures, neighbours, pseudo_labels, sinusoids, tables
 
 
 class Entry(NamedTuple):
@@ -52,12 +52,16 @@ META_LEARNERS = {
     "joint": Entry(joint.Config, joint.build, "one model for all tasks, then fine-tuned: the baseline"),
     "maml": Entry(maml.Config, maml.build, "a start from which few steps suffice; first order, ANIL, exact steps"),
     "meta_sgd": Entry(meta_sgd.Config, meta_sgd.build, "MAML that learns its inner rates"),
+    "protonet": Entry(protonet.Config, protonet.build, "classes as means of an embedding, learned by episodes"),
     "reptile": Entry(reptile.Config, reptile.build, "theta moves towards where the inner loop ends"),
 }
 
 TASKS = {
+    "augmented": Entry(augmented.Config, augmented.build, "rows as classes, their changed copies as query (UMTRA)"),
     "episodes": Entry(episodes.Config, episodes.build, "N-way K-shot episodes from a labelled array"),
     "mixtures": Entry(mixtures.Config, mixtures.build, "Gaussian mixtures whose centres may be shared"),
+    "neighbours": Entry(neighbours.Config, neighbours.build, "rows with their mutual nearest neighbours as classes"),
+    "pseudo_labels": Entry(pseudo_labels.Config, pseudo_labels.build, "clusters of an embedding as classes (CACTUs)"),
     "sinusoids": Entry(sinusoids.Config, sinusoids.build, "the regression tasks of the MAML paper"),
     "tables": Entry(tables.Config, tables.build, "a family of tables: each is a task, of which some rows are seen"),
 }

@@ -98,6 +98,11 @@ def learns_from_tables(entry: catalogue.Entry) -> bool:
     return "n_features" in fields and "target" not in fields
 
 
+def adapts_without_truth(entry: catalogue.Entry) -> bool:
+    """Whether a meta-learner adapts to a table without classes; one that counts them cannot."""
+    return "n_way" not in {field.name for field in dataclasses.fields(entry.config)}
+
+
 def check_asked(learner: str, meta: str) -> None:
     """Refuse names that are not in the catalogue, and learners that cannot learn from tables without truth.
 
@@ -114,6 +119,9 @@ def check_asked(learner: str, meta: str) -> None:
         raise ValueError(
             f"learner={learner!r} needs classes or images; from tables without truth learn {', '.join(fit)}"
         )
+    fit = [name for name, entry in catalogue.META_LEARNERS.items() if adapts_without_truth(entry)]
+    if meta not in fit:
+        raise ValueError(f"meta={meta!r} needs classes; to tables without truth adapt {', '.join(fit)}")
 
 
 def read_run(directory: Path) -> Run:

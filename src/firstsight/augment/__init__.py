@@ -1,0 +1,1 @@
+"""Random changes that leave a thing what it is."""
