@@ -20,6 +20,7 @@ from firstsight.overview.files import save_pieces, written_whole
 from firstsight.overview.profiles import Table, findings_of
 from firstsight.overview.result import ADDED
 from firstsight.overview.source import source_of, typed
+from firstsight.overview.words import group_words, how_clear
 
 N = 240
 
@@ -430,3 +431,14 @@ def test_effects_are_shares_of_rows_told_apart():
     assert found["word"]["words"] == "mostly 'a' (100%, elsewhere 50%)"
     assert found["gone"]["words"] == "100% have no value, elsewhere 0%"
     assert "same" not in found or found["same"]["effect"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("structure", "said"), [(0.02, "The rows form one cloud"), (0.47, "No groups stand clearly apart")]
+)
+def test_one_cloud_is_said_as_surely_as_it_is(structure, said):
+    clear = how_clear(1, structure, 0.5)
+    assert clear == "none"
+    words = group_words(1, clear, structure, 0.5, 0)
+    assert words.startswith(said)
+    assert f"{1 - structure:.0%}" in words

@@ -10,6 +10,7 @@ __all__ = ["anomaly_words", "cautions_of", "counted", "group_words", "headline_o
 
 CLEAR = (0.9, 0.7)  # least probability of structure, and least expected quality
 LIKELY = (0.5, 0.4)
+OPEN = 0.25  # probability of structure, above which one cloud is not said without doubt
 FEW_ROWS = 100
 HOW = {"clear": "clear", "likely": "likely", "doubtful": "doubtful"}
 
@@ -32,6 +33,11 @@ def how_clear(n_groups: int, structure: float, quality: float) -> Clear:
 
 def group_words(n_groups: int, clear: Clear, structure: float, quality: float, n_none: int) -> str:
     """The groups in one or two sentences."""
+    if n_groups < 2 and structure > OPEN:
+        return (
+            f"No groups stand clearly apart; that the rows form one cloud is {1 - structure:.0%} sure. Told how many "
+            "there are, the clusterer parts them."
+        )
     if n_groups < 2:
         return (
             f"The rows form one cloud: no groups stand apart ({1 - structure:.0%} sure). What differs between rows "
@@ -66,7 +72,8 @@ def anomaly_words(n_called: int, n_rows: int, called: float) -> str:
 def headline_of(groups: Groups, anomalies: Anomalies, notes: Sequence[Note]) -> list[str]:
     """The page in a few short parts."""
     n_groups, clear = groups["n_groups"], groups["how_clear"]
-    first = "no groups: one cloud" if n_groups < 2 else f"{counted(n_groups, 'group')}, {HOW[clear]}"
+    one = "no clear groups" if groups["structure_probability"] > OPEN else "no groups: one cloud"
+    first = one if n_groups < 2 else f"{counted(n_groups, 'group')}, {HOW[clear]}"
     n_called = anomalies["n_called"]
     second = (
         f"{counted(n_called, 'row')} {'looks' if n_called == 1 else 'look'} wrong" if n_called else "no row looks wrong"
