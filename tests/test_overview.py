@@ -384,7 +384,7 @@ def test_an_interrupt_leaves_nothing(tmp_path):
         "from firstsight.cli import main; sys.argv = ['firstsight', 'look', 'a.csv']; main()"
     )
     command = [sys.executable, "-c", program]
-    for wait in (2.0, 5.0):
+    for wait in (2.0, 4.0, 5.0, 5.4, 5.8):
         with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
             time.sleep(wait)
             os.kill(process.pid, signal.SIGINT)

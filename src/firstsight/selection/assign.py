@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from firstsight.selection.geometry import Floats, Geometry, Ints, pairwise
+from firstsight.selection.geometry import Floats, Geometry, Ints, asked, pairwise
 
 __all__ = ["Anchors", "anchors_of", "assign", "support"]
 
@@ -66,7 +66,7 @@ def assign(anchors: Anchors, X: Floats, n_jobs: int | None = None) -> tuple[Ints
     nearest = cKDTree(anchors.X)
     places = np.arange(1, min(N_NEAREST, len(anchors.X)) + 1)
     for first in range(0, len(X), CHUNK):
-        distances, near = nearest.query(X[first : first + CHUNK], k=places, workers=-1 if n_jobs is None else n_jobs)
+        distances, near = asked(nearest, X[first : first + CHUNK], places, n_jobs)
         vote = 1 / np.maximum(distances, TINY)
         vote /= vote.max(1, keepdims=True)
         label = anchors.labels[near]

@@ -1,15 +1,19 @@
 """What many proposals share: distances, nearest neighbours, densities and the minimum spanning tree of one table."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 
 N_NEIGHBORS = 15
 DENSITY_NEIGHBORS = 10
+FEWEST_ASKED = 1000  # rows a thread
 
 
 class Geometry(NamedTuple):
@@ -114,3 +118,17 @@ def spanning_tree(distances: NDArray[np.float32]) -> tuple[Ints, Floats]:
         best[new] = np.inf
     order = np.argsort(lengths, kind="stable")
     return edges[order], lengths[order]
+
+
+def asked(tree: cKDTree, X: Floats, k: Any, n_jobs: int | None) -> tuple[Floats, Ints]:
+    """Distances and places of the nearest points of a tree to rows (n_rows, n_features); all cores if n_jobs is None.
+
+    The threads are ours: those of ``cKDTree.query(workers=...)`` go on after an interrupt and read what is then freed.
+    """
+    count = min(n_jobs or os.cpu_count() or 1, 1 + len(X) // FEWEST_ASKED)
+    if count == 1:
+        distances, places = tree.query(X, k=k)
+        return distances, places
+    with ThreadPoolExecutor(count) as pool:
+        parts = list(pool.map(lambda part: tree.query(part, k=k), np.array_split(X, count)))
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])

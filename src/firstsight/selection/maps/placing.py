@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from firstsight.selection.coreset import numbers_from_values, places_of
-from firstsight.selection.geometry import Floats
+from firstsight.selection.geometry import Floats, asked
 from firstsight.selection.spaces import Space, apply
 
 __all__ = ["Ground", "ground_of", "placed"]
@@ -63,7 +63,7 @@ def placed(ground: Ground, rows: Floats, n_jobs: int | None = None) -> Floats:
             found[first : first + CHUNK] = (scaled - ground.X.mean(0)) @ ground.directions
             continue
         known = places_of(ground.numbers, numbers_from_values(part, 0))
-        _, near = tree.query(scaled, k=count, workers=-1 if n_jobs is None else n_jobs)
+        _, near = asked(tree, scaled, count, n_jobs)
         between = np.median(ground.places[near], axis=1)
         found[first : first + CHUNK] = np.where((known >= 0)[:, None], ground.places[known], between)
     return found
