@@ -67,10 +67,13 @@ def names_rows(name: str, numbers: Floats) -> bool:
 def packed_days(numbers: Floats) -> Floats:
     """Days since 1970-01-01 of numbers such as 20240131, NaN for others; shape (n_rows,)."""
     inside = (numbers >= FIRST) & (numbers <= LAST) & (numbers == np.floor(numbers))
-    texts = [str(int(number)) if fits else None for number, fits in zip(numbers, inside, strict=True)]
-    stamps = pd.to_datetime(pd.Series(texts, dtype=object), format=PACKED, errors="coerce").to_numpy()
-    days = stamps.astype("datetime64[s]").astype(np.int64) / SECONDS_A_DAY
-    return np.where(np.isnat(stamps), np.nan, days)
+    found = np.full(len(numbers), np.nan)
+    if inside.any():  # few columns have any, and texts take time
+        texts = pd.Series(numbers[inside].astype(np.int64)).astype(str)
+        stamps = pd.to_datetime(texts, format=PACKED, errors="coerce").to_numpy()
+        days = stamps.astype("datetime64[s]").astype(np.int64) / SECONDS_A_DAY
+        found[inside] = np.where(np.isnat(stamps), np.nan, days)
+    return found
 
 
 def days_as_written(values: Values, date_format: str) -> Floats:

@@ -67,7 +67,7 @@ def look_at(
     asked: list[str | None] = [*named] or [None]
     for file in asked:
         try:
-            looked = _look(file, rows=rows, seed=seed, n_jobs=n_jobs)
+            looked = _look(file, with_rows=rows, random_state=seed, n_jobs=n_jobs)
         except (TypeError, ValueError, OSError, ArithmeticError, ModuleNotFoundError) as error:
             if len(named) < 2:  # the command line says it
                 raise
@@ -101,12 +101,11 @@ def _files(pattern: str) -> list[str]:
 
 
 def _look(file: str | None, **settings: Any) -> Look:
-    names = {"with_rows": settings["rows"], "random_state": settings["seed"], "n_jobs": settings["n_jobs"]}
     if file is None:
         from firstsight.overview.example import wines
 
-        return look(wines(), name="wines", **names)
-    return look(file, **names)
+        return look(wines(), name="wines", **settings)
+    return look(file, **settings)
 
 
 def _check_page(page: Path) -> None:

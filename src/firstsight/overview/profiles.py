@@ -24,6 +24,7 @@ N_PARTS = 12  # of a drawn distribution
 MOST_LEVELS = 8  # drawn; the rest together
 N_TYPICAL = 3
 SIDE = 0.33  # twice the probability of superiority, less 1, above which values are higher or lower and not in between
+TIMES_ALONE = pd.Timestamp("1900-01-01")  # the day that a time of day alone is read as
 GONE = 0.2  # difference in shares of missing values that is said
 
 Floats = NDArray[np.floating[Any]]
@@ -125,7 +126,7 @@ def typical_rows(columns: pd.DataFrame, rows: NDArray[np.int64]) -> NDArray[np.i
 def date_text(days: float) -> str:
     """Days since 1970-01-01 as a date, with the time where there is one."""
     stamp = pd.Timestamp(round(days * SECONDS_A_DAY), unit="s")
-    if stamp.year == 1900:  # a time of day alone is read as one of this year's first day
+    if stamp.normalize() == TIMES_ALONE and stamp != TIMES_ALONE:
         return stamp.strftime("%H:%M")
     return str(stamp.date()) if stamp == stamp.normalize() else stamp.strftime("%Y-%m-%d %H:%M")
 

@@ -12,7 +12,6 @@ CLEAR = (0.9, 0.7)  # least probability of structure, and least expected quality
 LIKELY = (0.5, 0.4)
 OPEN = 0.25  # probability of structure, above which one cloud is not said without doubt
 FEW_ROWS = 100
-HOW = {"clear": "clear", "likely": "likely", "doubtful": "doubtful"}
 
 Clear = Literal["clear", "likely", "doubtful", "none"]
 
@@ -73,7 +72,7 @@ def headline_of(groups: Groups, anomalies: Anomalies, notes: Sequence[Note]) -> 
     """The page in a few short parts."""
     n_groups, clear = groups["n_groups"], groups["how_clear"]
     one = "no clear groups" if groups["structure_probability"] > OPEN else "no groups: one cloud"
-    first = one if n_groups < 2 else f"{counted(n_groups, 'group')}, {HOW[clear]}"
+    first = one if n_groups < 2 else f"{counted(n_groups, 'group')}, {clear}"
     n_called = anomalies["n_called"]
     second = (
         f"{counted(n_called, 'row')} {'looks' if n_called == 1 else 'look'} wrong" if n_called else "no row looks wrong"
