@@ -10,9 +10,9 @@ import firstsight
 ROOT = Path(firstsight.__file__).parent
 LEVELS = {
     "core": 0, "trees": 0, "seeds": 0, "checks": 0, "tensor_checks": 0, "losses": 0,
-    "nets": 1, "learners": 1, "tasks": 1, "augment": 1, "metafeatures": 1, "columns": 1, "datasets": 1,
+    "nets": 1, "learners": 1, "tasks": 1, "augment": 1, "metafeatures": 1, "columns": 1, "datasets": 1, "inputs": 1,
     "meta": 2, "selection": 2,
-    "engine": 3, "pools": 3,
+    "engine": 3, "pools": 3, "few_shot": 3,
     "catalogue": 4, "pretrained": 4,
     "estimators": 5, "report": 5,
     "demo": 6, "overview": 6, "family": 6, "flags": 6,
@@ -20,8 +20,8 @@ LEVELS = {
 }  # fmt: skip
 # The exceptions that the design names: learners are built from nets, and the files of level 0 and
 # of one room use each other; the engine meets the contract alone. A training on a pool, which has a memory
-# across steps and so is none of the engine's, is written to the engine's checkpoints.
-ALLOWED = {("learners", "nets"), ("pools", "engine")}
+# across steps and so is none of the engine's, is written to the engine's checkpoints; what is learned by one, too.
+ALLOWED = {("learners", "nets"), ("pools", "engine"), ("few_shot", "pools"), ("few_shot", "engine")}
 FORBIDDEN_BELOW = {
     "meta": {"learners", "tasks", "nets"},
     "engine": {"nets", "learners", "tasks", "meta", "selection", "datasets", "columns", "metafeatures"},
@@ -33,6 +33,7 @@ OUTSIDE = {
         "estimators",
         "columns",
         "tasks/pseudo_labels.py",
+        "inputs/texts.py",
         "demo.py",
         "datasets",
         "family",
@@ -42,6 +43,9 @@ OUTSIDE = {
     "matplotlib": {"report"},
     "plotly": {"report"},
     "jinja2": {"report"},
+    "librosa": {"inputs/sounds.py"},
+    "soundfile": {"inputs/sounds.py"},
+    "PIL": {"inputs/images.py", "datasets"},
     "lightgbm": {"selection"},
     "openTSNE": {"selection"},
     "umap": {"selection"},

@@ -81,3 +81,23 @@ def check_widths(name: str, value: Any) -> None:
         raise TypeError(f"{name}={value!r} should be a tuple of widths, such as (40, 40)")
     for width in value:
         check_number(name, width, at_least=1, integer=True)
+
+
+def check_texts(name: str, texts: Any) -> None:
+    """Refuse what is no sequence of strings, and say where the first is that is none.
+
+    >>> check_texts("texts", ["one", None])
+    Traceback (most recent call last):
+    ...
+    TypeError: texts[1] should be a string; found None of type NoneType; drop it, or write it as text
+    """
+    if isinstance(texts, str | bytes):
+        raise TypeError(f"{name} should be a list of strings; found one {type(texts).__name__}; pass [{name}]")
+    if not isinstance(texts, Sequence):
+        raise TypeError(f"{name} should be a list of strings; found {type(texts).__name__}; convert with list({name})")
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"{name}[{place}] should be a string; found {repr(text)[:60]} of type {type(text).__name__}; "
+                "drop it, or write it as text"
+            )

@@ -80,6 +80,9 @@ class Config:
 LINES = Config(rotation=15.0, scale=0.2, shear=15.0, shift=0.08, elastic=0.03, stroke=0.5)
 """For line drawings on empty paper, such as handwritten characters."""
 
+OBJECTS = Config(rotation=10.0, scale=0.2, shear=5.0, shift=0.08, elastic=0.01, crop=0.5, erase=0.5)
+"""For pictures of things that fill the frame."""
+
 
 class Places(NamedTuple):
     """Where every new image is read.
