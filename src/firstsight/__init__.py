@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from firstsight.estimators.anomaly_detector import AnomalyDetector
     from firstsight.estimators.clusterer import Clusterer
     from firstsight.estimators.embedder import Embedder
+    from firstsight.estimators.few_shot_classifier import FewShotClassifier
     from firstsight.estimators.pyod_names import PyODNames
     from firstsight.overview.run import look
     from firstsight.tasks.noise import with_noise
@@ -32,6 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "estimators.anomaly_detector": ["AnomalyDetector"],
         "estimators.clusterer": ["Clusterer"],
         "estimators.embedder": ["Embedder"],
+        "estimators.few_shot_classifier": ["FewShotClassifier"],
         "estimators.pyod_names": ["PyODNames"],
         "overview.run": ["look"],
         "tasks.noise": ["with_noise"],

@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+from firstsight.few_shot.embedding import Embedding
 from firstsight.selection.anomalies.reader import Reader
 from firstsight.selection.judge import Judge
 from firstsight.selection.maps.weighing import Weighing
@@ -26,3 +27,9 @@ def detector() -> Reader:
 def embedder() -> Weighing:
     """How :class:`firstsight.Embedder` weighs what maps keep."""
     return Weighing.load(FOLDER / "embedder")
+
+
+@cache
+def omniglot() -> Embedding:
+    """Handwritten characters, for :meth:`firstsight.FewShotClassifier.pretrained`."""
+    return Embedding.load(FOLDER / "omniglot")

@@ -1,0 +1,1 @@
+"""Classes from a few examples in an embedding that was learned without labels."""
