@@ -134,12 +134,17 @@ def accuracies(meta: fs.MetaLearner, theta: Tree, sample: Sample, n_tasks: int, 
     return [row["accuracy"] for row in result.rows]
 
 
-def transductive(name: str, trained: dict[str, Any], test: Sample, args: argparse.Namespace) -> dict[str, Any]:
-    """The same theta and inner loop, the query's rows normalised by the query's statistics."""
+def finished(name: str, trained: dict[str, Any], out: Path, norm: str = "support") -> tuple[fs.MetaLearner, Tree]:
+    """A meta-trained method with the inner loop that it is tested with, from its record and its checkpoint."""
     method = METHODS[name]
     inner = dataclasses.replace(method.candidates[0], **{**trained["inner"], "inner_steps": trained["test_steps"]})
-    meta = meta_of(method, inner, norm="query")
-    theta = read_theta(args.out / slug(name) / "full" / "checkpoint.safetensors", meta.init(torch.Generator()))
+    meta = meta_of(method, inner, norm=norm)
+    return meta, read_theta(out / slug(name) / "full" / "checkpoint.safetensors", meta.init(torch.Generator()))
+
+
+def transductive(name: str, trained: dict[str, Any], test: Sample, args: argparse.Namespace) -> dict[str, Any]:
+    """The same theta and inner loop, the query's rows normalised by the query's statistics."""
+    meta, theta = finished(name, trained, args.out, norm="query")
     return {**trained, "accuracies": accuracies(meta, theta, test, args.test_tasks, args.seed)}
 
 

@@ -1,7 +1,8 @@
 """An embedding of Omniglot's characters from the unlabelled training pool: Conv4-64 on 28 x 28 pixels, 4 rotations.
 
 Labels are not read: the pool is a tensor of drawings in a random order, so that not even a row's place tells
-its class. Resumes; writes encoder.safetensors and record.json to the output folder.
+its class. Resumes; writes embedding.safetensors and record.json to the output folder. The same as
+``FewShotClassifier().meta_fit(pool)``, with more steps, a number of searches, and times that are noted.
 """
 
 import argparse
@@ -15,16 +16,17 @@ from torch import Tensor
 
 from firstsight import datasets
 from firstsight.augment import images
-from firstsight.engine.checkpoint import write_checkpoint, write_whole
+from firstsight.engine.checkpoint import write_whole
 from firstsight.engine.execute import keep_freed_memory
 from firstsight.engine.record import write_record
+from firstsight.few_shot import learn, prepare
+from firstsight.inputs.images import Reader
 from firstsight.nets.encoder import Encoder, head, seeded
 from firstsight.pools import neighbours, train
 from firstsight.seeds import generator_of
 
 BATCH = 64
 TRIAL = 20  # steps that are timed to turn minutes into steps
-SEARCHES = 3  # looks for neighbours
 PER_SEARCH = 500  # steps that take as long as one
 
 
@@ -45,16 +47,16 @@ def view(generator: torch.Generator, X: Tensor) -> Tensor:
     return images.augment(generator, X, images.LINES)
 
 
-def settings(steps: int, seed: int, *, plain: bool) -> tuple[neighbours.Config, train.TrainConfig]:
-    """The objective and the training of this many steps; ``plain`` never looks for neighbours."""
-    every = max(1, steps // (SEARCHES + 1))
-    objective = neighbours.Config(neighbours_from=steps + 1 if plain else every, renew_every=every)
+def settings(steps: int, seed: int, *, searches: int) -> tuple[neighbours.Config, train.TrainConfig]:
+    """The objective and the training of this many steps, with looks for neighbours at even distances."""
+    every = max(1, steps // (searches + 1))
+    objective = neighbours.Config(neighbours_from=every if searches else steps + 1, renew_every=every)
     return objective, train.TrainConfig(steps=steps, batch=BATCH, seed=seed, checkpoint_every=max(1, steps // 16))
 
 
-def steps_in(minutes: float, X: Tensor, seed: int, *, plain: bool) -> int:
+def steps_in(minutes: float, X: Tensor, seed: int, *, searches: int) -> int:
     """Steps that fit into some minutes, as timed once."""
-    *_, config = settings(2 * TRIAL, seed, plain=True)
+    *_, config = settings(2 * TRIAL, seed, searches=0)
     taken = train.train_pool(nets_of(seed), X, view, neighbours.Config(neighbours_from=10**9), config)
     for _ in range(TRIAL):
         next(taken)
@@ -62,27 +64,29 @@ def steps_in(minutes: float, X: Tensor, seed: int, *, plain: bool) -> int:
     for _ in range(TRIAL):
         next(taken)
     per_step = (time.perf_counter() - start) / TRIAL
-    return max(8, round(60 * minutes / per_step) - (0 if plain else SEARCHES * PER_SEARCH))
+    return max(8, round(60 * minutes / per_step) - searches * PER_SEARCH)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=15.0, help="turned into steps once, by timing a few")
     parser.add_argument("--steps", type=int, default=None, help="instead of --minutes: the same on every machine")
-    parser.add_argument("--plain", action="store_true", help="without neighbours: the baseline")
+    parser.add_argument("--searches", type=int, default=3, help="for neighbours; 0 is plain contrast, the baseline")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/out/fewshot_omniglot"))
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
 
     X = pool(args.seed)
     file = args.out / "progress.json"
     if file.exists():
         progress = json.loads(file.read_text())
     else:
-        steps = args.steps or steps_in(args.minutes, X, args.seed, plain=args.plain)
+        steps = args.steps or steps_in(args.minutes, X, args.seed, searches=args.searches)
         progress = {"steps": steps, "seconds": 0.0, "cpu_seconds": 0.0}
         write_whole(file, json.dumps(progress).encode())
-    objective, config = settings(progress["steps"], args.seed, plain=args.plain)
+    objective, config = settings(progress["steps"], args.seed, searches=args.searches)
     shares = {"augment": 0.0}
 
     def timed(generator: torch.Generator, rows: Tensor) -> Tensor:
@@ -93,7 +97,7 @@ def main() -> None:
 
     start, cpu = time.perf_counter(), time.process_time()
     taken = train.train_pool(
-        nets_of(args.seed), X, timed, objective, config, directory=args.out, about={"plain": args.plain}
+        nets_of(args.seed), X, timed, objective, config, directory=args.out, about={"searches": args.searches}
     )
 
     def noted() -> Iterator[train.PoolStep]:
@@ -113,12 +117,15 @@ def main() -> None:
 
     done = train.last(noted(), total=config.steps, label="pool of Omniglot")
     spent = json.loads(file.read_text())
-    write_checkpoint(args.out / "encoder.safetensors", dict(done.nets.encoder.state_dict()), {"kind": "encoder"})
+    ready = prepare.Prepared(
+        Reader(), X, [], images.LINES, view, ("conv", {"n_channels": 1, "image_size": 28}), prepare.IMAGES
+    )
+    about = {"kind": "images", "pool": "Omniglot, training characters", "steps": config.steps, "seed": args.seed}
+    learn.measured(ready, "images", done.nets.encoder, ready.net, args.seed, about).save(args.out)
     record = {"objective": vars(objective), "training": vars(config), "augmentation": vars(images.LINES), **spent}
     write_record(args.out / "record.json", {**record, "images": config.steps * config.batch, "seed": args.seed})
 
 
 if __name__ == "__main__":
     keep_freed_memory()
-    torch.set_num_threads(2)
     main()

@@ -23,7 +23,8 @@ from firstsight import FewShotClassifier, datasets
 from firstsight.augment import images as image_changes
 from firstsight.few_shot import calibrate, plain, refine, two_covariances
 from firstsight.few_shot.embedding import FILE, Embedding
-from firstsight.few_shot.learn import FEWEST, IMAGES, Config, settings_of
+from firstsight.few_shot.learn import FEWEST, settings_of
+from firstsight.few_shot.prepare import IMAGES, Config
 
 
 @parametrize_with_checks([FewShotClassifier()])
@@ -278,6 +279,7 @@ def test_unequal_shots(digits):
         (np.zeros((2, 28, 28)), None, "y"),
         (np.zeros((2, 28, 28)), [1], "as many"),
         (np.zeros((2, 28, 28)), [1.5, 2.25], "continuous"),
+        (np.zeros((2, 28, 28)), ["a", None], "missing"),
         (np.zeros((2, 5)), [0, 1], "shape"),
         (np.full((2, 28, 28), np.nan), [0, 1], "cannot be read"),
         ([], [], "found none"),
@@ -487,6 +489,46 @@ def test_changes_of_ones_own(digits):
     assert model.prior.about["changes"]["crop"] == image_changes.OBJECTS.crop
     with pytest.raises(TypeError, match="augment"):
         learned(digits.X[:64], augment=Config())
+
+
+def test_the_checkpoint_of_another_pool_is_refused(digits, tmp_path):
+    FewShotClassifier(steps=3, random_state=0).meta_fit(digits.X[:64], directory=tmp_path)
+    FewShotClassifier(steps=3, random_state=0).meta_fit(digits.X[:64], directory=tmp_path)
+    with pytest.raises(ValueError, match="pool"):
+        FewShotClassifier(steps=3, random_state=0).meta_fit(digits.X[64:128], directory=tmp_path)
+
+
+def test_settings_are_saved_and_a_failed_saving_loses_nothing(digits, tmp_path):
+    model = FewShotClassifier.pretrained("omniglot").set_params(transductive=True, n_components=5)
+    model.fit(digits.X[:10], digits.y[:10]).save(tmp_path)
+    again = FewShotClassifier.load(tmp_path)
+    assert (again.transductive, again.n_components) == (True, 5)
+    np.testing.assert_allclose(again.predict_proba(digits.X[:30]), model.predict_proba(digits.X[:30]), atol=1e-6)
+    dated = FewShotClassifier.pretrained("omniglot").fit(digits.X[:2], np.array(["2020-01-01", "2020-01-02"], "M8[D]"))
+    with pytest.raises(ValueError, match="strings or numbers"):
+        dated.save(tmp_path)
+    assert FewShotClassifier.load(tmp_path).predict(digits.X[:3]).shape == (3,)
+
+
+def test_names_of_the_learned_space_need_no_classes(digits):
+    model = FewShotClassifier.pretrained("omniglot").set_output(transform="pandas")
+    assert list(model.transform(digits.X[:2]).columns[:2]) == ["embedding0", "embedding1"]
+
+
+def test_waveforms_of_one_length_are_sounds_where_a_rate_is_given():
+    pytest.importorskip("librosa")
+    waves = [np.sin(np.arange(2000) * 0.01 * (place + 1)) for place in range(20)]
+    assert learned(waves, sample_rate=8000, steps=2).prior.kind == "sounds"
+
+
+def test_values_of_another_scale_are_refused(digits):
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        FewShotClassifier.pretrained("omniglot").transform(255.0 * digits.X[:3])
+    vectors = np.random.default_rng(0).normal(size=(40, 3))
+    model = learned(vectors).fit(vectors[:2], [0, 1])
+    vectors[5] = 1e300
+    with pytest.raises(ValueError, match="row 5 cannot be read"):
+        model.predict(vectors)
 
 
 @pytest.mark.parametrize(

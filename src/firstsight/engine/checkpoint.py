@@ -61,7 +61,7 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, An
     """
     tensors = {name: leaf.detach().contiguous().clone() for name, leaf in tensors.items()}
     text = json.dumps({"format": FORMAT, **facts}, sort_keys=True, allow_nan=False)
-    payload = save(tensors, metadata={"facts": text, "sha256": _digest(tensors, text)})
+    payload = save(tensors, metadata={"facts": text, "sha256": digest(tensors, text)})
     write_whole(path, payload)
 
 
@@ -130,7 +130,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"this version reads formats up to {FORMAT}; upgrade firstsight. If it was never written by a later "
             f"version, it is damaged: {cure}"
         )
-    if _digest(tensors, metadata["facts"]) != metadata["sha256"]:
+    if digest(tensors, metadata["facts"]) != metadata["sha256"]:
         raise CheckpointError(f"{path} is damaged: its content does not match its digest; {cure}")
     return Checkpoint(tensors, facts)
 
@@ -164,10 +164,11 @@ def refuse_difference(path: Path, name: str, found: Any, wanted: Any) -> None:
         )
 
 
-def _digest(tensors: dict[str, Tensor], text: str) -> str:
-    digest = hashlib.sha256(text.encode())
+def digest(tensors: dict[str, Tensor], text: str = "") -> str:
+    """A sha256 of tensors, their names and a text."""
+    found = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         leaf = tensors[name]
-        digest.update(f"{name}|{leaf.dtype}|{tuple(leaf.shape)}|".encode())
-        digest.update(leaf.reshape(-1).view(torch.uint8).numpy().tobytes() if leaf.numel() else b"")
-    return digest.hexdigest()
+        found.update(f"{name}|{leaf.dtype}|{tuple(leaf.shape)}|".encode())
+        found.update(leaf.reshape(-1).view(torch.uint8).numpy().tobytes() if leaf.numel() else b"")
+    return found.hexdigest()

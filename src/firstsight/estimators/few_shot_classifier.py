@@ -1,11 +1,14 @@
 """Classes from one to five examples each, in an embedding learned without labels."""
 
+import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
@@ -15,20 +18,18 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from torch import Tensor, nn
 
 from firstsight.checks import check_choice, check_flag, check_number
-from firstsight.engine.checkpoint import read_checkpoint, write_checkpoint
 from firstsight.engine.execute import torch_threads
-from firstsight.estimators.tables import check_resources, drawn_seed, prior_of, threads
-from firstsight.few_shot import plain, two_covariances
-from firstsight.few_shot.calibrate import log_shares, suited, unknown_odds
+from firstsight.estimators.tables import check_resources, drawn_seed, prior_of
+from firstsight.few_shot import classify
+from firstsight.few_shot.calibrate import log_shares, unknown_odds
 from firstsight.few_shot.embedding import Embedding
-from firstsight.few_shot.refine import refined
 from firstsight.inputs.kinds import listed
 from firstsight.pretrained import omniglot
 from firstsight.selection.geometry import Floats
 
-SHOTS = "shots.safetensors"
 PRETRAINED: dict[str, Callable[[], Embedding]] = {"omniglot": omniglot}
 AUTO = "auto"
+SETTINGS = "settings.json"
 
 
 class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -75,10 +76,8 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-    n_features_in_ : int
-        Of vectors.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where columns have names.
+    n_features_in_, feature_names_in_
+        Of vectors, as scikit-learn has them.
 
     Notes
     -----
@@ -153,7 +152,8 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
             For sounds, without librosa.
 
         """
-        from firstsight.few_shot.learn import Config, learn  # training is not needed to recognise
+        from firstsight.few_shot.learn import learn  # training is not needed to recognise
+        from firstsight.few_shot.prepare import Config
 
         encoder = self._own_encoder()
         check_choice("method", self.method, (AUTO, "neighbours", "contrast"))
@@ -196,15 +196,17 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
 
         """
         check_flag("transductive", self.transductive)
+        check_number("n_components", self.n_components, at_least=1, integer=True)
         check_resources(None, self.n_jobs)
         embedding = None if self.prior is None else prior_of(self.prior, Embedding, _no_prior)
         if y is None:
             raise ValueError(
-                "This FewShotClassifier estimator requires y to be passed, but the target y is None: "
-                "classes of the shots; meta_fit(pool) needs none"
+                "FewShotClassifier.fit requires y to be passed, but the target y is None; pass the classes"
             )
         X = self._checked(X, embedding, reset=True)
         y = column_or_1d(y, warn=True)
+        if y.dtype == object and any(label is None or label is pd.NA or label != label for label in y.tolist()):
+            raise ValueError("y should hold no missing labels; found some; leave those shots out")
         if len(y) != len(X):
             raise ValueError(
                 f"X has {len(X)} things and y {len(y)} labels, should be as many; found inconsistent numbers"
@@ -213,18 +215,12 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
             assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
+        numbered = torch.from_numpy(numbers)
         with _torch_threads(self.n_jobs):
             if embedding is None:
-                self._space, self._calibration = plain.learn(torch.tensor(X), torch.from_numpy(numbers))
+                self._fitted = classify.by_vectors(torch.tensor(X), numbered)
             else:
-                self._space, self._calibration = embedding.space, embedding.calibration
-            self._embedding = embedding
-            places = self._coordinates(X)
-            classes = torch.from_numpy(numbers)
-            self._shots = two_covariances.shots_of(self._space, places, classes, len(self.classes_))
-            self._support = places, classes
-            if embedding is not None:
-                self._calibration = suited(embedding.calibration, self._space, places, classes)
+                self._fitted = classify.by_embedding(embedding, classify.embedded(embedding, X), numbered)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -246,11 +242,11 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
             In the order of ``classes_``; equally likely before.
 
         """
-        return np.asarray(log_shares(self._densities(X), self._calibration).exp().numpy(), np.float64)
+        return np.asarray(log_shares(self._densities(X), self._fitted.calibration).exp().numpy(), np.float64)
 
     def predict_log_proba(self, X: Any) -> Floats:
-        """Logarithms of :meth:`predict_proba`, which do not end at those of the smallest numbers."""
-        return np.asarray(log_shares(self._densities(X), self._calibration).numpy(), np.float64)
+        """Logarithms of :meth:`predict_proba`."""
+        return np.asarray(log_shares(self._densities(X), self._fitted.calibration).numpy(), np.float64)
 
     def unknown_proba(self, X: Any, *, share: float = 0.5) -> Floats:
         """How likely each thing is of none of the classes.
@@ -271,7 +267,7 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
         if share == 1:
             raise ValueError("share=1 should be < 1")
         before = float(np.log(share / (1 - share)))
-        return np.asarray((unknown_odds(self._densities(X), self._calibration) + before).sigmoid().numpy())
+        return np.asarray((unknown_odds(self._densities(X), self._fitted.calibration) + before).sigmoid().numpy())
 
     def transform(self, X: Any) -> Floats:
         """Where things lie: rows of length 1, for clusters, maps and nearest neighbours.
@@ -290,19 +286,22 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
         if not hasattr(self, "classes_") and self.prior is not None:
             embedding = prior_of(self.prior, Embedding, _no_prior)
             with _torch_threads(self.n_jobs):
-                places = _embedded(embedding, listed(X))
-            return _leading(embedding.space, places, self.n_components)
+                places = classify.embedded(embedding, listed(X))
+            return classify.leading(embedding.space, places, self.n_components)
         check_is_fitted(self)
         with _torch_threads(self.n_jobs):
-            places = self._coordinates(self._checked(X, self._embedding, reset=False))
-        return _leading(self._space, places, self.n_components)
+            places = classify.placed(self._fitted, self._checked(X, self._fitted.embedding, reset=False))
+        return classify.leading(self._fitted.space, places, self.n_components)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
         """Names of the coordinates: ``embedding0``, ``embedding1`` and so on."""
-        check_is_fitted(self)
-        return np.array(
-            [f"embedding{place}" for place in range(min(self.n_components, len(self._space.between)))], dtype=object
-        )
+        if hasattr(self, "classes_") or self.prior is None:
+            check_is_fitted(self)
+            space = self._fitted.space
+        else:
+            space = prior_of(self.prior, Embedding, _no_prior).space
+        width = min(self.n_components, len(space.between))
+        return np.array([f"embedding{place}" for place in range(width)], dtype=object)
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write what was learned, and the classes where some were fitted, into a folder, which is made; no pickle.
@@ -313,16 +312,18 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
             When there is nothing to write, or it holds a function of one's own (a vectorizer).
 
         """
-        if self.prior is None:
-            raise ValueError("there is no prior to save; learn one with meta_fit(pool), or keep the shots themselves")
-        embedding = prior_of(self.prior, Embedding, _no_prior)
         folder = Path(folder)
-        embedding.save(folder)
-        (folder / SHOTS).unlink(missing_ok=True)
-        if hasattr(self, "classes_"):
-            places, classes = self._support
-            stored = {"places": places, "classes": classes}
-            write_checkpoint(folder / SHOTS, stored, {"kind": "shots", "labels": _told(self.classes_)})
+        fitted = getattr(self, "_fitted", None)
+        if (self.prior if fitted is None else fitted.embedding) is None:
+            raise ValueError("there is no prior to save; learn one with meta_fit(pool), or keep the shots themselves")
+        if fitted is None:
+            (folder / classify.FILE).unlink(missing_ok=True)
+            prior_of(self.prior, Embedding, _no_prior).save(folder)
+        else:
+            classify.check_labels(self.classes_.tolist())
+            classify.write(folder, fitted, self.classes_.tolist())
+        settings = {"n_components": self.n_components, "transductive": self.transductive}
+        (folder / SETTINGS).write_text(json.dumps(settings) + "\n")
 
     @classmethod
     def load(
@@ -339,27 +340,13 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
         vectorizer : callable, optional
             The same as it was learned with, if it was.
 
-        Returns
-        -------
-        FewShotClassifier
-            With its classes, where they were fitted.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            When files are missing or not what they should be.
-
         """
         embedding = Embedding.load(folder, encoder=encoder, vectorizer=vectorizer)
-        model = cls(prior=embedding)
-        path = Path(folder) / SHOTS
-        if path.is_file():
-            tensors, facts = read_checkpoint(path)
-            model.classes_ = np.array(facts["labels"])
-            model._embedding, model._space = embedding, embedding.space
-            model._support = tensors["places"], tensors["classes"]
-            model._calibration = suited(embedding.calibration, embedding.space, *model._support)
-            model._shots = two_covariances.shots_of(embedding.space, *model._support, len(model.classes_))
+        settings = Path(folder) / SETTINGS
+        model = cls(prior=embedding, **(json.loads(settings.read_text()) if settings.is_file() else {}))
+        if (found := classify.read(Path(folder), embedding)) is not None:
+            model._fitted, labels = found
+            model.classes_ = np.array(labels)
             if embedding.kind == "vectors":
                 model.n_features_in_ = len(embedding.reader.mean)
         return model
@@ -402,42 +389,11 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
             return X
         return listed(X)
 
-    def _coordinates(self, X: Any) -> Tensor:
-        if self._embedding is None:
-            return two_covariances.placed(self._space, torch.tensor(X))
-        return _embedded(self._embedding, X)
-
     def _densities(self, X: Any) -> Tensor:
         check_is_fitted(self)
-        X = self._checked(X, self._embedding, reset=False)
+        X = self._checked(X, self._fitted.embedding, reset=False)
         with _torch_threads(self.n_jobs):
-            places = self._coordinates(X)
-            shots = self._shots
-            if self.transductive:
-                shots = refined(self._space, shots, *self._support, places, self._calibration)
-            return two_covariances.log_densities(self._space, shots, places).double()
-
-
-def _embedded(embedding: Embedding, items: Any) -> Tensor:
-    """Coordinates of things, all of which can be read."""
-    places, _, left_out = embedding.coordinates(items)
-    if left_out:
-        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
-        raise ValueError(f"{left_out[0].name} cannot be read{more}: {left_out[0].why}; leave it out, or mend it")
-    return places
-
-
-def _leading(space: two_covariances.Space, places: Tensor, n_components: Any) -> Floats:
-    check_number("n_components", n_components, at_least=1, integer=True)
-    return np.asarray(two_covariances.unit(space, places, n_components).numpy(), np.float64)
-
-
-def _told(labels: NDArray[Any]) -> list[Any]:
-    """Labels as JSON says them."""
-    told: list[Any] = labels.tolist()
-    if not all(isinstance(label, str | int | float | bool) for label in told):
-        raise ValueError(f"labels should be strings or numbers to be saved; found {labels.dtype}; convert them")
-    return told
+            return classify.densities(self._fitted, X, transductive=self.transductive)
 
 
 def _no_prior() -> Embedding:
@@ -445,4 +401,4 @@ def _no_prior() -> Embedding:
 
 
 def _torch_threads(n_jobs: int | None) -> Any:
-    return threads(None) if n_jobs is None else torch_threads(n_jobs)
+    return nullcontext() if n_jobs is None else torch_threads(n_jobs)

@@ -70,6 +70,9 @@ class Embedding:
     def __deepcopy__(self, memo: dict[int, object]) -> "Embedding":
         return self  # immutable, so that scikit-learn's clone passes it on
 
+    def __repr__(self) -> str:
+        return f"Embedding(kind={self.kind!r}, n_coordinates={len(self.space.between)})"
+
     def coordinates(self, items: Any) -> tuple[Tensor, NDArray[np.int64], list[LeftOut]]:
         """Coordinates of things, which thing each row is, and what could not be read.
 

@@ -23,6 +23,7 @@ from firstsight.inputs.kinds import LeftOut, is_path
 LOOKED_AT = 1000  # pictures from which colours and ground are learned
 CHANNELS = (1, 3, 4)  # grey, red-green-blue, with opacity
 BLOCK = 1024
+FAR = 4.0  # times the range of values; what lies between is cut off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +73,11 @@ def learn(items: Any, *, side: int) -> Reader:
 
     """
     step = max(1, len(items) // LOOKED_AT)
-    pictures = [picture for picture, _ in _pictures(items[::step]) if picture is not None]
+    looked = list(_pictures(items[::step]))
+    pictures = [picture for picture, _ in looked if picture is not None]
     if not pictures:
-        raise ValueError(f"the pool should hold pictures that can be read; found none among {len(items)}")
+        why = looked[0][1]
+        raise ValueError(f"the pool should hold pictures that can be read; found none among {len(items)}: {why}")
     coloured = any(picture.shape[2] == 3 and np.ptp(picture, axis=2).any() for picture in pictures)
     low = min(float(picture.min()) for picture in pictures)
     high = max(float(picture.max()) for picture in pictures)
@@ -151,6 +154,11 @@ def _scaled(reader: Reader, pictures: Tensor) -> Tensor:
     """Pictures (n, channels, height, width) at the reader's size, channels, values and ground."""
     low, high = reader.limits
     X = (pictures.float() - low) / (high - low)
+    if bool((X > FAR).any()):
+        raise ValueError(
+            f"pictures should have values from {low:g} to {high:g}, as those learned from; found "
+            f"{float(pictures.max()):g}; scale them, or pass bytes (uint8)"
+        )
     if X.shape[1] > reader.n_channels:
         X = X.mean(1, keepdim=True)
     X = X.expand(-1, reader.n_channels, -1, -1)
@@ -210,7 +218,7 @@ def _channels_last(pictures: NDArray[Any]) -> NDArray[Any]:
     if pictures.ndim != 4 or not {pictures.shape[1], pictures.shape[3]} & set(CHANNELS):
         raise ValueError(
             f"pictures should have shape (n, height, width), (n, height, width, channels) or (n, channels, height, "
-            f"width) with 1, 3 or 4 channels; found {pictures.shape}"
+            f"width) with 1, 3 or 4 channels; found {pictures.shape}; a single picture is X[None]"
         )
     return pictures if pictures.shape[3] in CHANNELS else np.moveaxis(pictures, 1, 3)
 

@@ -54,13 +54,13 @@ def listed(items: Any) -> Any:
     elif not isinstance(items, np.ndarray):
         if isinstance(items, bytes | dict) or not hasattr(items, "__iter__"):
             raise TypeError(f"a pool should be an array, a list or a folder; found {type(items).__name__}")
-        items = list(items)
+        items = [item.detach().cpu().numpy() if isinstance(item, torch.Tensor) else item for item in items]
     if isinstance(items, np.ndarray) and items.ndim == 1:
         items = items.tolist()
     if not isinstance(items, list) and items.ndim == 0:
         raise TypeError("a pool should be an array, a list or a folder; found a single number")
     if not len(items):
-        raise ValueError("a pool should hold things; found none")
+        raise ValueError("there should be things to read; found none")
     return items
 
 
@@ -107,7 +107,9 @@ def _kind_of_names(names: list[Any]) -> str:
 
 def _files(folder: Path) -> list[Any]:
     if not folder.exists():
-        raise FileNotFoundError(f"a pool given as a string should be a folder; there is none at {folder}")
+        raise FileNotFoundError(
+            f"a string should name a folder or a file; there is none at {folder}; pass texts in a list"
+        )
     if not folder.is_dir():
         return [folder]
     known = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURES + SOUNDS and path.is_file()]

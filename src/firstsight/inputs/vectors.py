@@ -9,6 +9,8 @@ from torch import Tensor
 
 from firstsight.inputs.kinds import LeftOut
 
+HUGE = 1e30  # beyond it, squares leave the range of numbers
+
 
 class Reader(NamedTuple):
     """How rows become tensors.
@@ -36,7 +38,7 @@ def learn(items: Any) -> Reader:
 
     """
     rows = _rows(items)
-    kept = rows[np.isfinite(rows).all(1)]
+    kept = rows[(np.abs(rows) < HUGE).all(1)]
     if not len(kept):
         raise ValueError(f"the pool should hold rows of finite numbers; found none among {len(rows)}")
     mean, deviation = kept.mean(0), kept.std(0)
@@ -57,11 +59,11 @@ def read(reader: Reader, items: Any) -> tuple[Tensor, NDArray[np.int64], list[Le
     rows = _rows(items)
     if rows.shape[1] != len(reader.mean):
         raise ValueError(f"rows should have {len(reader.mean)} columns, as the pool had; found {rows.shape[1]}")
-    finite = np.isfinite(rows).all(1)
-    places = np.flatnonzero(finite)
-    left_out = [LeftOut(int(p), f"row {p}", "NaN or infinite values") for p in np.flatnonzero(~finite)]
-    X = (torch.from_numpy(rows[places]) - reader.mean.double()) / reader.deviation.double()
-    return X.float(), places, left_out
+    # In single precision, in which a net computes: what is too large for it is infinite.
+    X = ((torch.tensor(rows) - reader.mean.double()) / reader.deviation.double()).float()
+    finite = torch.isfinite(X).all(1).numpy()
+    left_out = [LeftOut(int(p), f"row {p}", "NaN, infinite or huge values") for p in np.flatnonzero(~finite)]
+    return X[torch.from_numpy(finite)], np.flatnonzero(finite), left_out
 
 
 def pack(reader: Reader) -> tuple[dict[str, Tensor], dict[str, Any]]:
