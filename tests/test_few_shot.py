@@ -567,3 +567,17 @@ def test_the_card_of_the_weights(known):
     assert card["licence"] == "Apache-2.0"
     assert card["numbers"]["5w1s"] > 0.95
     assert sum(path.stat().st_size for path in folder.iterdir()) < 5e6
+
+
+def test_an_even_space_answers_as_the_nearest_mean():
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(300, 8, generator=generator) * torch.arange(1, 9)
+    near = rows + 0.3 * torch.randn(300, 8, generator=generator)
+    space = two_covariances.learn_even(rows, rows, near)
+    places = two_covariances.placed(space, near)
+    support, y = places[:20], torch.arange(5).repeat(4)
+    found = two_covariances.log_densities(space, two_covariances.shots_of(space, support, y, 5), places)[:, :5]
+    unit = torch.nn.functional.normalize(near - rows.mean(0), dim=1)
+    means = torch.stack([unit[:20][y == label].mean(0) for label in range(5)])
+    cosines = unit @ torch.nn.functional.normalize(means, dim=1).T
+    assert torch.equal(found.argmax(1), cosines.argmax(1))

@@ -134,8 +134,8 @@ def measured(
         )
     )
     space = two_covariances.learn(embedded, embedded, changed[0], copies=True)
-    if not ready.recipe.by_copies:
-        space = by_neighbours(generator, embedded, space, level=ready.recipe.level)
+    if ready.recipe.scatter != "copies":
+        space = by_neighbours(generator, embedded, space, even=ready.recipe.scatter == "even")
     places = two_covariances.placed(space, embedded)
     calibration = calibrate(generator, space, places, two_covariances.placed(space, changed[1]))
     return Embedding(
@@ -150,7 +150,7 @@ def measured(
     )
 
 
-def by_neighbours(generator: torch.Generator, embedded: Tensor, space: Space, *, level: bool = False) -> Space:
+def by_neighbours(generator: torch.Generator, embedded: Tensor, space: Space, *, even: bool = False) -> Space:
     """The space in which mutual neighbours scatter evenly, looked for twice; as it was where there are too few."""
     wanted = min(MANY, len(embedded) - 1)
     seen = centred(embedded)
@@ -159,7 +159,12 @@ def by_neighbours(generator: torch.Generator, embedded: Tensor, space: Space, *,
         row, place = (found >= 0).nonzero(as_tuple=True)
         if len(row) < FEWEST:
             return space
-        space = two_covariances.learn(embedded, embedded[row], embedded[found[row, place]], copies=False, level=level)
+        one, other = embedded[row], embedded[found[row, place]]
+        space = (
+            two_covariances.learn_even(embedded, one, other)
+            if even
+            else two_covariances.learn(embedded, one, other, copies=False)
+        )
         seen = functional.normalize(two_covariances.placed(space, embedded), dim=1)
     return space
 

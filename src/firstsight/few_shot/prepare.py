@@ -94,10 +94,8 @@ class Recipe(NamedTuple):
         For neighbours: the share of the steps before the first, and how many.
     heads : bool
         Whether contrast takes place behind two heads, or in the features themselves.
-    by_copies : bool
-        Whether things of one class are taken to scatter as changed copies do, or as mutual neighbours.
-    level : bool
-        Whether class means have the length expected of them; see :class:`firstsight.few_shot.two_covariances.Space`.
+    scatter : {"copies", "neighbours", "even"}
+        As what things of one class are taken to scatter: changed copies, mutual neighbours, or alike in all directions.
 
     """
 
@@ -107,18 +105,17 @@ class Recipe(NamedTuple):
     steps: tuple[int, int]
     searches: tuple[float, int]
     heads: bool
-    by_copies: bool
-    level: bool = False
+    scatter: str
 
 
-IMAGES = Recipe({}, 64, 2e-3, (1000, 5000), (0.25, 3), heads=True, by_copies=True)
+IMAGES = Recipe({}, 64, 2e-3, (1000, 5000), (0.25, 3), heads=True, scatter="copies")
 SOUNDS = Recipe(
     {"temperature": 0.2, "n_neighbours": 20, "own": 0.1, "n_queue": 512},
-    64, 2e-3, (300, 2000), (0.2, 4), heads=True, by_copies=False,
+    64, 2e-3, (300, 2000), (0.2, 4), heads=True, scatter="neighbours",
 )  # fmt: skip
 TEXTS = Recipe(
     {"temperature": 0.2, "n_neighbours": 20, "own": 0.0, "n_queue": 2048},
-    128, 1e-3, (600, 600), (0.0, 3), heads=False, by_copies=False, level=True,
+    128, 1e-3, (600, 600), (0.0, 3), heads=False, scatter="even",
 )  # fmt: skip
 ENCODED = TEXTS._replace(lr=1e-4)  # vectors of a model that knows much already
 

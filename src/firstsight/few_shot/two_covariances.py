@@ -71,7 +71,7 @@ class Shots(NamedTuple):
     variance: Tensor
 
 
-def learn(embedded: Tensor, first: Tensor, second: Tensor, *, copies: bool, level: bool = False) -> Space:
+def learn(embedded: Tensor, first: Tensor, second: Tensor, *, copies: bool) -> Space:
     """The space of a pool.
 
     Parameters
@@ -82,8 +82,6 @@ def learn(embedded: Tensor, first: Tensor, second: Tensor, *, copies: bool, leve
         Embedded things that are probably of one class.
     copies : bool
         Whether those of second are changed copies of those of first, or their neighbours.
-    level : bool
-        See :class:`Space`: better where coordinates are far from Gaussian, as those of texts.
 
     Raises
     ------
@@ -118,8 +116,29 @@ def learn(embedded: Tensor, first: Tensor, second: Tensor, *, copies: bool, leve
     between = (values.flip(0) - 1 if copies else values.flip(0)).clamp(min=LEAST)
     length = (1 + between).sum().sqrt()
     return Space(
-        centre.float(), matrix.float(), between.float(), torch.tensor(copies), length.float(), torch.tensor(level)
+        centre.float(), matrix.float(), between.float(), torch.tensor(copies), length.float(), torch.tensor(False)
     )
+
+
+def learn_even(embedded: Tensor, first: Tensor, second: Tensor) -> Space:
+    """A space in which W and B are the same in every direction, for encoders whose cosines say all there is to say.
+
+    Parameters
+    ----------
+    embedded, first, second : Tensor
+        As of :func:`learn`.
+
+    """
+    measured = learn(embedded, first, second, copies=True)  # for its checks and its centre
+    rows, one, other = (
+        functional.normalize(part.double() - measured.centre.double(), dim=1) for part in (embedded, first, second)
+    )
+    values, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))
+    within = ((other - one).square().mean() / 2).clamp(min=1e-6 * values.mean())
+    between = (values.mean() / within - 1).clamp(min=0.1).repeat(len(values))
+    length = (1 + between).sum().sqrt()
+    matrix = (vectors.flip(1) / within.sqrt()).float()
+    return Space(measured.centre, matrix, between.float(), torch.tensor(True), length.float(), torch.tensor(True))
 
 
 def placed(space: Space, embedded: Tensor) -> Tensor:
