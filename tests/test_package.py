@@ -1,6 +1,7 @@
 """What a newcomer meets first: the import, the command line, README, examples."""
 
 import dataclasses
+import inspect
 import json
 import re
 import runpy
@@ -117,7 +118,7 @@ def test_examples_run(path, capsys, request):
         request.getfixturevalue("mirror")
     assert len(path.read_text().splitlines()) <= 120
     main = runpy.run_path(str(path))["main"]
-    main(steps=30)
+    main(**({"steps": 30} if "steps" in inspect.signature(main).parameters else {}))
     assert capsys.readouterr().out
 
 
