@@ -112,7 +112,14 @@ def test_readme_names_commands_that_exist():
         assert result.returncode == 0
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+LONG = {"few_shot_omniglot.py"}  # half a minute
+EXAMPLES = [
+    pytest.param(path, marks=[pytest.mark.slow] if path.name in LONG else [], id=path.name)
+    for path in sorted((ROOT / "examples").glob("*.py"))
+]
+
+
+@pytest.mark.parametrize("path", EXAMPLES)
 def test_examples_run(path, capsys, request):
     if "load_" in path.read_text():
         request.getfixturevalue("mirror")
@@ -122,6 +129,7 @@ def test_examples_run(path, capsys, request):
     assert capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_demo_runs_small_resumes_and_refuses_other_settings(tmp_path):
     small = ["--splits", "2", "--test-tasks", "3", "--steps", "2", "--out", str(tmp_path / "demo")]
     first = run("-W", "error", "-m", "firstsight", "demo", *small)
