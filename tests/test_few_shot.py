@@ -335,7 +335,7 @@ def test_a_pool_of_pictures(digits):
 
 @pytest.mark.slow
 def test_a_training_goes_on_where_it_was_stopped(digits, tmp_path):
-    whole = FewShotClassifier(steps=16, random_state=0).meta_fit(digits.X[:100], directory=tmp_path / "whole")
+    whole = FewShotClassifier(steps=16, random_state=0, n_jobs=1).meta_fit(digits.X[:100], directory=tmp_path / "whole")
     script = (
         "import sys; from firstsight import FewShotClassifier, datasets\n"
         "from firstsight.pools import train\n"
@@ -344,19 +344,21 @@ def test_a_training_goes_on_where_it_was_stopped(digits, tmp_path):
         "    if run.step == 9: raise KeyboardInterrupt\n"
         "    return one(run, *rest)\n"
         "train._one = until\n"
-        "FewShotClassifier(steps=16, random_state=0).meta_fit(datasets.load_digits().X[:100], directory=sys.argv[1])"
+        "FewShotClassifier(steps=16, random_state=0, n_jobs=1).meta_fit(datasets.load_digits().X[:100], directory=sys.argv[1])"
     )
     ended = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "part")], capture_output=True, text=True, env={**os.environ}
     )
     assert "KeyboardInterrupt" in ended.stderr
-    resumed = FewShotClassifier(steps=16, random_state=0).meta_fit(digits.X[:100], directory=tmp_path / "part")
+    resumed = FewShotClassifier(steps=16, random_state=0, n_jobs=1).meta_fit(
+        digits.X[:100], directory=tmp_path / "part"
+    )
     for mine, theirs in zip(whole.prior.encoder.parameters(), resumed.prior.encoder.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     with pytest.raises(ValueError, match="random_state"):
         FewShotClassifier(steps=16).meta_fit(digits.X[:100], directory=tmp_path / "part")
     with pytest.raises(ValueError, match="settings"):
-        FewShotClassifier(steps=17, random_state=0).meta_fit(digits.X[:100], directory=tmp_path / "part")
+        FewShotClassifier(steps=17, random_state=0, n_jobs=1).meta_fit(digits.X[:100], directory=tmp_path / "part")
 
 
 def drawings(folder, digits, n=40):
