@@ -344,7 +344,8 @@ def test_a_training_goes_on_where_it_was_stopped(digits, tmp_path):
         "    if run.step == 9: raise KeyboardInterrupt\n"
         "    return one(run, *rest)\n"
         "train._one = until\n"
-        "FewShotClassifier(steps=16, random_state=0, n_jobs=1).meta_fit(datasets.load_digits().X[:100], directory=sys.argv[1])"
+        "model = FewShotClassifier(steps=16, random_state=0, n_jobs=1)\n"
+        "model.meta_fit(datasets.load_digits().X[:100], directory=sys.argv[1])"
     )
     ended = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "part")], capture_output=True, text=True, env={**os.environ}
