@@ -22,6 +22,7 @@ LESS_STEEP = 0.68  # of the slope
 FARTHER = 1.5  # from the point where a class at hand and none are even
 SCALES = tuple(0.01 * 1.25**step for step in range(21))  # .01 to .87
 LEAST_FAR = 0.05  # of what is said on pseudo-tasks, of classes that can hardly be told apart
+SUREST = 7.0  # log odds: nothing is known better than to one in a thousand
 WAYS = (5, 10, 20)
 TASKS = 200
 NEIGHBOURS = 3
@@ -56,7 +57,8 @@ def log_shares(densities: Tensor, calibration: Calibration) -> Tensor:
 
 def unknown_odds(densities: Tensor, calibration: Calibration) -> Tensor:
     """Log odds (n_rows,) that a row is of no class at hand, at even odds before it was seen."""
-    return calibration.slope * _evidence(densities, calibration.scale) + calibration.offset
+    odds = calibration.slope * _evidence(densities, calibration.scale) + calibration.offset
+    return odds.clamp(-SUREST, SUREST)
 
 
 def calibrate(generator: torch.Generator, space: Space, coordinates: Tensor, changed: Tensor) -> Calibration:
