@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from firstsight.columns.clean import OTHER, cleaned
@@ -196,6 +196,7 @@ CELLS = st.one_of(
 
 
 @given(rows=st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=30))
+@example(rows=[[None, None, float("inf")]])
 def test_any_cells_are_surveyed_and_cleaned(rows):
     table = pd.DataFrame(rows, columns=["a", "b", "c"], dtype=object)
     before = table.copy()

@@ -189,6 +189,8 @@ def _number(name: str, values: Values, first: NDArray[np.bool_], *, written: boo
         )
     if found.missing > MOSTLY_MISSING and len(numbers) > FEW:
         return found._replace(kind="empty", used=False, why=f"{found.missing:.0%} of the rows have no value")
+    if not len(different):
+        return found._replace(kind="empty", used=False, why="no row has a number that is finite")
     if len(different) == 1:
         return _single(found._replace(kind="category", levels=(number_text(float(different[0])),)))
     if len(days := packed_days(different)) and not np.isnan(days).any():
