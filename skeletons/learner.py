@@ -66,4 +66,4 @@ def predict(params: Tree, X: Tensor) -> Tensor:
 # 3. Bind the settings with functools.partial, never with a closure: a partial pickles.
 def build(config: Config) -> Learner:
     """k-medians with these settings."""
-    return Learner(init=partial(init, config=config), loss=loss, predict=predict)
+    return Learner(init=partial(init, config=config), loss=loss, predict=predict, row_shape=(config.n_features,))

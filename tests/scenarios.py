@@ -198,15 +198,43 @@ def build_meta(meta_name: str, learner_name: str) -> MetaLearner:
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Every meta-learner with every learner whose leaves it can train."""
-    return [
+    """Every meta-learner with every learner that it can train, once; other settings of either with the first that fits.
+
+    The first scenario of a catalogue entry stands for it; crossing all settings with each other would say the same
+    many times over.
+    """
+    fitting = [
         (meta_name, learner_name)
-        for meta_name, (entry, settings) in META_LEARNERS.items()
-        for learner_name, scenario in LEARNERS.items()
-        # One that knows the number of classes has prototypes and no inner loop.
-        if (
-            scenario.embeds
-            if "n_way" in entry.config.__dataclass_fields__
-            else settings.get("inner", "gradient") == scenario.inner
-        )
+        for meta_name in META_LEARNERS
+        for learner_name in LEARNERS
+        if _fits(META_LEARNERS[meta_name], LEARNERS[learner_name])
     ]
+    metas = _firsts({name: entry for name, (entry, _) in META_LEARNERS.items()})
+    learners = _firsts({name: scenario.entry for name, scenario in LEARNERS.items()})
+    chosen = [
+        (meta, learner)
+        for meta, learner in fitting
+        # What settles with the support does so in the hands of every method that reads its embedding.
+        if meta in metas and (learner in learners or META_LEARNERS[meta][0].takes == "embedding")
+    ]
+    for pair in fitting:
+        for place, firsts in ((0, metas), (1, learners)):
+            alone = pair[place] not in firsts and all(pair[place] != other[place] for other in chosen)
+            if alone and pair not in chosen:
+                chosen.append(pair)
+    return chosen
+
+
+def _fits(meta: tuple[catalogue.Entry, dict[str, Any]], scenario: LearnerScenario) -> bool:
+    entry, settings = meta
+    if entry.takes == "embedding":
+        return scenario.embeds
+    return bool(settings.get("inner", "gradient") == scenario.inner)
+
+
+def _firsts(entries: dict[str, catalogue.Entry]) -> set[str]:
+    """The first name of each entry."""
+    found: dict[Any, str] = {}
+    for name, entry in entries.items():
+        found.setdefault(entry.config, name)
+    return set(found.values())

@@ -23,7 +23,7 @@ LEVELS = {
 # across steps and so is none of the engine's, is written to the engine's checkpoints; what is learned by one, too.
 ALLOWED = {("learners", "nets"), ("pools", "engine"), ("few_shot", "pools"), ("few_shot", "engine")}
 FORBIDDEN_BELOW = {
-    "meta": {"learners", "tasks", "nets"},
+    "meta": {"learners", "tasks"},
     "engine": {"nets", "learners", "tasks", "meta", "selection", "datasets", "columns", "metafeatures"},
     "pools": {"nets", "learners", "meta", "selection", "datasets", "columns", "metafeatures", "augment"},
 }

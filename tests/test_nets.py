@@ -11,6 +11,7 @@ from firstsight.core import Data
 from firstsight.engine.identity import described
 from firstsight.learners import classifier, kmeans
 from firstsight.meta import maml
+from firstsight.nets import attention
 from firstsight.nets.conv import Conv
 from firstsight.nets.functional import Functional
 from firstsight.nets.mlp import mlp
@@ -98,3 +99,25 @@ def test_runs_are_told_apart_by_what_they_are_made_of():
     assert described(partial(max, torch.ones(2))) != described(partial(max, torch.zeros(2)))
     first, second = (Functional(nn.Linear(2, width)) for width in (1, 3))
     assert described(first) == described(second) == "firstsight.nets.functional.Functional"
+
+
+def test_attention_is_that_of_torch_and_knows_no_order():
+    generator = generator_of(0)
+    ours = attention.Attention(8, 2)
+    theirs = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    parts = (ours.query, ours.key, ours.value)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(torch.cat([part.weight for part in parts]))
+        theirs.in_proj_bias.copy_(torch.cat([part.bias for part in parts]))
+        theirs.out_proj.load_state_dict(ours.out.state_dict())
+        queries, rows = (torch.randn(n, 8, generator=generator) for n in (3, 5))
+        expected = theirs(queries[None], rows[None], rows[None], need_weights=False)[0][0]
+        torch.testing.assert_close(ours(queries, rows), expected)
+        block, order = attention.AttentionBlock(8, 2), torch.tensor([2, 0, 4, 1, 3])
+        torch.testing.assert_close(block(queries, rows[order]), block(queries, rows))
+        torch.testing.assert_close(block(rows[order], rows[order]), block(rows, rows)[order])
+
+
+def test_heads_should_divide_the_width():
+    with pytest.raises(ValueError, match=r"width=8 should be a multiple of n_heads=3; change one of them"):
+        attention.Attention(8, 3)

@@ -27,7 +27,10 @@ class Entry(NamedTuple):
         One line.
     gives : str
         Of a learner: what ``predict`` gives for a row: ``clusters`` (scores, whose argmax is the cluster),
-        ``classes`` (likewise) or ``codes``.
+        ``classes`` (likewise), ``codes`` or ``scores`` (the larger, the odder the row).
+    takes : str
+        Of a meta-learner: what it takes a learner for. A ``model`` is fitted to the support of every task; an
+        ``embedding`` is a first look at a row, which the meta-learner reads on, and never fits to a task.
 
     """
 
@@ -35,6 +38,7 @@ class Entry(NamedTuple):
     build: Callable[..., Any]
     summary: str
     gives: str = ""
+    takes: str = "model"
 
 
 LEARNERS = {
@@ -52,7 +56,9 @@ META_LEARNERS = {
     "joint": Entry(joint.Config, joint.build, "one model for all tasks, then fine-tuned: the baseline"),
     "maml": Entry(maml.Config, maml.build, "a start from which few steps suffice; first order, ANIL, exact steps"),
     "meta_sgd": Entry(meta_sgd.Config, meta_sgd.build, "MAML that learns its inner rates"),
-    "protonet": Entry(protonet.Config, protonet.build, "classes as means of an embedding, learned by episodes"),
+    "protonet": Entry(
+        protonet.Config, protonet.build, "classes as means of an embedding, learned by episodes", takes="embedding"
+    ),
     "reptile": Entry(reptile.Config, reptile.build, "theta moves towards where the inner loop ends"),
 }
 

@@ -109,6 +109,9 @@ class Learner(NamedTuple):
     start : callable, optional
         ``(generator, data) -> params``: a start that looks at the rows, as classical algorithms have
         (k-means++). Not differentiated, not mapped over tasks.
+    row_shape : tuple of int, optional
+        The shape of one row of X, where the learner was built for one; meta-learners that read the support
+        themselves build their nets for it.
 
     """
 
@@ -119,6 +122,7 @@ class Learner(NamedTuple):
     noise: Callable[[torch.Generator, int], Tensor] | None = None
     settle: Callable[[Tree, Data], Settled] | None = None
     start: Callable[[torch.Generator, Data], Tree] | None = None
+    row_shape: tuple[int, ...] | None = None
 
 
 class MetaLearner(NamedTuple):

@@ -99,8 +99,8 @@ def learns_from_tables(entry: catalogue.Entry) -> bool:
 
 
 def adapts_without_truth(entry: catalogue.Entry) -> bool:
-    """Whether a meta-learner adapts to a table without classes; one that counts them cannot."""
-    return "n_way" not in {field.name for field in dataclasses.fields(entry.config)}
+    """Whether a meta-learner fits the learner to a table without truth; one that takes an embedding trains on truth."""
+    return entry.takes == "model"
 
 
 def check_asked(learner: str, meta: str) -> None:

@@ -107,4 +107,5 @@ def build(config: Config) -> Learner:
         loss=partial(loss, encode=encode, decode=decode, config=config),
         predict=partial(predict, encode=encode, n_features=config.n_features),
         noise=partial(noise, config=config) if config.corruption > 0 else None,
+        row_shape=(config.n_features,),
     )

@@ -191,6 +191,7 @@ def _learner(
         init=init,
         loss=partial(loss, net=net, row_shape=row_shape, target=target),
         predict=partial(predict, net=net, row_shape=row_shape),
+        row_shape=row_shape,
     )
 
 

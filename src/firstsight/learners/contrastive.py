@@ -160,4 +160,5 @@ def build(config: Config) -> Learner:
         loss=partial(loss, operators=derivatives(config.image_size), config=config),
         predict=predict,
         noise=noise,
+        row_shape=(config.image_size**2,),
     )

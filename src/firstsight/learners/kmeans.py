@@ -185,4 +185,5 @@ def build(config: Config) -> Learner:
         predict=predict,
         refine=refine,
         start=partial(start, config=config),
+        row_shape=(config.n_features,),
     )
