@@ -211,18 +211,17 @@ def pairs() -> list[tuple[str, str]]:
     ]
     metas = _firsts({name: entry for name, (entry, _) in META_LEARNERS.items()})
     learners = _firsts({name: scenario.entry for name, scenario in LEARNERS.items()})
-    chosen = [
-        (meta, learner)
-        for meta, learner in fitting
-        # What settles with the support does so in the hands of every method that reads its embedding.
-        if meta in metas and (learner in learners or META_LEARNERS[meta][0].takes == "embedding")
-    ]
+    chosen = [pair for pair in fitting if pair[0] in metas and pair[1] in learners]
     for pair in fitting:
-        for place, firsts in ((0, metas), (1, learners)):
-            alone = pair[place] not in firsts and all(pair[place] != other[place] for other in chosen)
-            if alone and pair not in chosen:
-                chosen.append(pair)
+        known = {name for other in chosen if _takes(other) == _takes(pair) for name in other}
+        if pair[0] not in known or pair[1] not in known:
+            chosen.append(pair)
     return chosen
+
+
+def _takes(pair: tuple[str, str]) -> str:
+    """What the meta-learner takes the learner for."""
+    return META_LEARNERS[pair[0]][0].takes
 
 
 def _fits(meta: tuple[catalogue.Entry, dict[str, Any]], scenario: LearnerScenario) -> bool:

@@ -1,6 +1,6 @@
 """Meta-SGD: MAML that learns its inner rates together with the start.
 
-Li, Zhou, Chen, Li 2017 (arXiv:1707.03141). theta = (params, rates);
+Li, Zhou, Chen, Li 2017 (arXiv:1707.09835). theta = (params, rates);
 
     phi = params - rates * grad L(params; support), repeated        min over theta of  L'(phi; query).
 
