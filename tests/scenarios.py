@@ -99,6 +99,26 @@ LEARNERS = {
     "contrastive fixed views": LearnerScenario(
         catalogue.LEARNERS["contrastive"], {"image_size": 4, "strength": 0.6, "temperature": 0.1}, PIXELS
     ),
+    "gmm": LearnerScenario(catalogue.LEARNERS["gmm"], {"n_features": 3, "n_clusters": 4}, MIXTURES),
+    **{
+        f"gmm {covariance}": LearnerScenario(
+            catalogue.LEARNERS["gmm"], {"n_features": 3, "n_clusters": 4, "covariance": covariance}, MIXTURES
+        )
+        for covariance in ("diagonal", "tied")
+    },
+    **{
+        f"gmm {covariance} prior": LearnerScenario(
+            catalogue.LEARNERS["gmm"],
+            {"n_features": 3, "n_clusters": 4, "covariance": covariance, "prior": True},
+            MIXTURES,
+            inner="refine",
+        )
+        for covariance in ("full", "diagonal", "tied")
+    },
+    "ppca": LearnerScenario(catalogue.LEARNERS["ppca"], {"n_features": 3, "n_code": 2}, MIXTURES),
+    "ppca prior": LearnerScenario(
+        catalogue.LEARNERS["ppca"], {"n_features": 3, "n_code": 2, "prior": True}, MIXTURES, inner="refine"
+    ),
     "skeleton": LearnerScenario(
         catalogue.Entry(skeletons.learner.Config, skeletons.learner.build, "to copy"),
         {"n_features": 3, "n_clusters": 4},

@@ -7,7 +7,7 @@ a new part is one line here.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from firstsight.learners import autoencoder, classifier, contrastive, kmeans
+from firstsight.learners import autoencoder, classifier, contrastive, gmm, kmeans, ppca
 from firstsight.meta import joint, maml, meta_sgd, protonet, reptile
 from firstsight.tasks import augmented, episodes, mixtures, neighbours, pseudo_labels, sinusoids, tables
 
@@ -49,7 +49,11 @@ LEARNERS = {
     "contrastive": Entry(
         contrastive.Config, contrastive.build, "embedding of small images that knows a row again", "codes"
     ),
+    "gmm": Entry(
+        gmm.Config, gmm.build, "Gaussian mixture, with a learned prior on weights, means, covariances", "clusters"
+    ),
     "kmeans": Entry(kmeans.Config, kmeans.build, "centroids, with a learned prior on where they lie", "clusters"),
+    "ppca": Entry(ppca.Config, ppca.build, "probabilistic PCA, with a learned prior on the directions", "codes"),
 }
 
 META_LEARNERS = {
