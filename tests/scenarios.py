@@ -146,6 +146,12 @@ META_LEARNERS: dict[str, tuple[catalogue.Entry, dict[str, Any]]] = {
         {"inner_lr": 0.05},
     ),
     "joint": (catalogue.META_LEARNERS["joint"], {"inner_lr": 0.05}),
+    "imaml": (catalogue.META_LEARNERS["imaml"], {"inner_lr": 0.05, "inner_steps": 8, "proximal": 2.0, "cg_steps": 3}),
+    "meta_gradient": (catalogue.META_LEARNERS["meta_gradient"], {"inner_lr": 0.05, "inner_steps": 2}),
+    "meta_gradient unconditioned": (
+        catalogue.META_LEARNERS["meta_gradient"],
+        {"inner_lr": 0.05, "inner_steps": 3, "conditioned": False, "first_order": True},
+    ),
     "protonet": (catalogue.META_LEARNERS["protonet"], {"n_way": 4}),
     "protonet cosine": (
         catalogue.META_LEARNERS["protonet"],

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from firstsight.learners import autoencoder, classifier, contrastive, gmm, kmeans, ppca
-from firstsight.meta import joint, maml, meta_sgd, protonet, reptile
+from firstsight.meta import imaml, joint, maml, meta_gradient, meta_sgd, protonet, reptile
 from firstsight.tasks import augmented, episodes, mixtures, neighbours, pseudo_labels, sinusoids, tables
 
 
@@ -57,8 +57,12 @@ LEARNERS = {
 }
 
 META_LEARNERS = {
+    "imaml": Entry(imaml.Config, imaml.build, "MAML by the implicit gradient: memory flat in the inner steps"),
     "joint": Entry(joint.Config, joint.build, "one model for all tasks, then fine-tuned: the baseline"),
     "maml": Entry(maml.Config, maml.build, "a start from which few steps suffice; first order, ANIL, exact steps"),
+    "meta_gradient": Entry(
+        meta_gradient.Config, meta_gradient.build, "a start, and the rates, momentum and clips of every step from it"
+    ),
     "meta_sgd": Entry(meta_sgd.Config, meta_sgd.build, "MAML that learns its inner rates"),
     "protonet": Entry(
         protonet.Config, protonet.build, "classes as means of an embedding, learned by episodes", takes="embedding"
