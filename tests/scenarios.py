@@ -119,6 +119,20 @@ LEARNERS = {
     "ppca prior": LearnerScenario(
         catalogue.LEARNERS["ppca"], {"n_features": 3, "n_code": 2, "prior": True}, MIXTURES, inner="refine"
     ),
+    "som": LearnerScenario(catalogue.LEARNERS["som"], {"n_features": 3, "height": 3, "width": 4}, MIXTURES),
+    "som schedule": LearnerScenario(
+        catalogue.LEARNERS["som"],
+        {"n_features": 3, "height": 3, "width": 4, "schedule": True},
+        MIXTURES,
+        inner="refine",
+    ),
+    "som prior": LearnerScenario(
+        catalogue.LEARNERS["som"],
+        {"n_features": 3, "height": 3, "width": 4, "schedule": True, "prior": True},
+        MIXTURES,
+        inner="refine",
+    ),
+    "svdd": LearnerScenario(catalogue.LEARNERS["svdd"], {"n_features": 3, "hidden": (8,), "n_code": 4}, MIXTURES),
     "skeleton": LearnerScenario(
         catalogue.Entry(skeletons.learner.Config, skeletons.learner.build, "to copy"),
         {"n_features": 3, "n_clusters": 4},

@@ -7,7 +7,7 @@ a new part is one line here.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from firstsight.learners import autoencoder, classifier, contrastive, gmm, kmeans, ppca
+from firstsight.learners import autoencoder, classifier, contrastive, gmm, kmeans, ppca, som, svdd
 from firstsight.meta import imaml, joint, maml, meta_gradient, meta_sgd, protonet, reptile
 from firstsight.tasks import augmented, episodes, mixtures, neighbours, pseudo_labels, sinusoids, tables
 
@@ -54,6 +54,8 @@ LEARNERS = {
     ),
     "kmeans": Entry(kmeans.Config, kmeans.build, "centroids, with a learned prior on where they lie", "clusters"),
     "ppca": Entry(ppca.Config, ppca.build, "probabilistic PCA, with a learned prior on the directions", "codes"),
+    "som": Entry(som.Config, som.build, "units on a grid, near in the data where near on the grid", "clusters"),
+    "svdd": Entry(svdd.Config, svdd.build, "a net that maps usual rows near a centre, odd ones away", "scores"),
 }
 
 META_LEARNERS = {

@@ -11,7 +11,7 @@ with ``conditioned=True`` three features, which every task and learner has, corr
 
 by weights of the leaf, so the rate follows a power law of what is seen: Polyak's step (1987), a step of constant
 length, or caution on few rows are among them. The features' weights start at 0, the rates at ``inner_lr``, the momenta
-at 0 and the clips wide: at the start this is MAML. Rates and momenta as in Meta-SGD (Li et al. 2017, arXiv:1707.03141)
+at 0 and the clips wide: at the start this is MAML. Rates and momenta as in Meta-SGD (Li et al. 2017, arXiv:1707.09835)
 and MAML++ (Antoniou et al. 2019, arXiv:1810.09502); a strategy that looks at gradients and weights as in ALFA
 (Baik et al. 2020, arXiv:2011.00209).
 

@@ -9,7 +9,7 @@ from firstsight.checks import check_choice, check_number
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
 
 
-def mlp(sizes: tuple[int, ...], *, activation: str = "relu") -> nn.Sequential:
+def mlp(sizes: tuple[int, ...], *, activation: str = "relu", bias: bool = True) -> nn.Sequential:
     """Linear layers with an activation between them, none after the last.
 
     Parameters
@@ -18,6 +18,8 @@ def mlp(sizes: tuple[int, ...], *, activation: str = "relu") -> nn.Sequential:
         Width of the input, of every hidden layer and of the output; at least two numbers >= 1.
     activation : {"relu", "tanh", "gelu"}
         Between the layers.
+    bias : bool
+        Whether the linear layers add one.
 
     Returns
     -------
@@ -32,5 +34,5 @@ def mlp(sizes: tuple[int, ...], *, activation: str = "relu") -> nn.Sequential:
         check_number("sizes", size, at_least=1, integer=True)
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
+        layers += [nn.Linear(n_in, n_out, bias=bias), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
