@@ -48,6 +48,12 @@ def _as_images(generator: torch.Generator, n_tasks: int, *, sample: Sample) -> T
     return Task(*(part._replace(X=part.X.unflatten(2, (1, 8, 8))) for part in tasks))
 
 
+def _as_shares(generator: torch.Generator, n_tasks: int, *, sample: Sample) -> Task:
+    """Columns squeezed to between 0 and 1."""
+    tasks = sample(generator, n_tasks)
+    return Task(*(part._replace(X=(2 * part.X).sigmoid()) for part in tasks))
+
+
 FAMILY = mixtures.Config(n_features=(3, 3), n_clusters=(4, 4), shared=0.9, n_support=12, n_query=10)
 MIXTURES = mixtures.build(FAMILY)
 EPISODES = episodes.build(episodes.Config(n_way=3, n_shot=2, n_query=3), *_images())
@@ -133,6 +139,20 @@ LEARNERS = {
         inner="refine",
     ),
     "svdd": LearnerScenario(catalogue.LEARNERS["svdd"], {"n_features": 3, "hidden": (8,), "n_code": 4}, MIXTURES),
+    "energy": LearnerScenario(
+        catalogue.LEARNERS["energy"], {"n_features": 3, "n_outputs": 4, "n_task": 4, "hidden": (8,)}, MIXTURES
+    ),
+    "energy of values": LearnerScenario(
+        catalogue.LEARNERS["energy"],
+        {"target": "value", "n_outputs": 1, "hidden": (8,), "value_range": (-6.0, 6.0), "n_points": 24},
+        sinusoids.build(sinusoids.Config(n_support=5, n_query=6)),
+    ),
+    "vae": LearnerScenario(catalogue.LEARNERS["vae"], {"n_features": 3, "hidden": (8,), "n_draws": 2}, MIXTURES),
+    "vae of shares": LearnerScenario(
+        catalogue.LEARNERS["vae"],
+        {"n_features": 3, "hidden": (8,), "n_draws": 2, "decoder": "bernoulli", "prior": "learned"},
+        partial(_as_shares, sample=MIXTURES),
+    ),
     "skeleton": LearnerScenario(
         catalogue.Entry(skeletons.learner.Config, skeletons.learner.build, "to copy"),
         {"n_features": 3, "n_clusters": 4},

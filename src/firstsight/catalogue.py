@@ -7,7 +7,7 @@ a new part is one line here.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from firstsight.learners import autoencoder, classifier, contrastive, gmm, kmeans, ppca, som, svdd
+from firstsight.learners import autoencoder, classifier, contrastive, energy, gmm, kmeans, ppca, som, svdd, vae
 from firstsight.meta import imaml, joint, maml, meta_gradient, meta_sgd, protonet, reptile
 from firstsight.tasks import augmented, episodes, mixtures, neighbours, pseudo_labels, sinusoids, tables
 
@@ -56,6 +56,9 @@ LEARNERS = {
     "ppca": Entry(ppca.Config, ppca.build, "probabilistic PCA, with a learned prior on the directions", "codes"),
     "som": Entry(som.Config, som.build, "units on a grid, near in the data where near on the grid", "clusters"),
     "svdd": Entry(svdd.Config, svdd.build, "a net that maps usual rows near a centre, odd ones away", "scores"),
+    "energy": Entry(energy.Config, energy.build, "classes or values by an energy with features of the task", "classes"),
+    "kmeans": Entry(kmeans.Config, kmeans.build, "centroids, with a learned prior on where they lie", "clusters"),
+    "vae": Entry(vae.Config, vae.build, "variational autoencoder: codes, a density and new rows", "codes"),
 }
 
 META_LEARNERS = {
