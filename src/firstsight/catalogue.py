@@ -49,6 +49,7 @@ LEARNERS = {
     "contrastive": Entry(
         contrastive.Config, contrastive.build, "embedding of small images that knows a row again", "codes"
     ),
+    "energy": Entry(energy.Config, energy.build, "classes or values by an energy with features of the task", "classes"),
     "gmm": Entry(
         gmm.Config, gmm.build, "Gaussian mixture, with a learned prior on weights, means, covariances", "clusters"
     ),
@@ -56,8 +57,6 @@ LEARNERS = {
     "ppca": Entry(ppca.Config, ppca.build, "probabilistic PCA, with a learned prior on the directions", "codes"),
     "som": Entry(som.Config, som.build, "units on a grid, near in the data where near on the grid", "clusters"),
     "svdd": Entry(svdd.Config, svdd.build, "a net that maps usual rows near a centre, odd ones away", "scores"),
-    "energy": Entry(energy.Config, energy.build, "classes or values by an energy with features of the task", "classes"),
-    "kmeans": Entry(kmeans.Config, kmeans.build, "centroids, with a learned prior on where they lie", "clusters"),
     "vae": Entry(vae.Config, vae.build, "variational autoencoder: codes, a density and new rows", "codes"),
 }
 
