@@ -166,6 +166,26 @@ LEARNERS = {
 }
 
 META_LEARNERS: dict[str, tuple[catalogue.Entry, dict[str, Any]]] = {
+    "amortized": (catalogue.META_LEARNERS["amortized"], {"width": 16, "n_heads": 2, "n_blocks": 1, "inner_lr": 0.05}),
+    "amortized from exact steps": (
+        catalogue.META_LEARNERS["amortized"],
+        {
+            "theta_in": "refine",
+            "snap": ("centroids",),
+            "n_starts": 3,
+            "width": 16,
+            "objective": "after",
+            "inner_lr": 0.05,
+        },
+    ),
+    "amortized exact step": (
+        catalogue.META_LEARNERS["amortized"],
+        {"theta_in": "refine", "width": 16, "n_heads": 2, "n_blocks": 1, "inner": "refine"},
+    ),
+    "amortized alone": (
+        catalogue.META_LEARNERS["amortized"],
+        {"theta_in": "none", "width": 16, "n_heads": 2, "objective": "zero", "standardise": True},
+    ),
     "maml": (catalogue.META_LEARNERS["maml"], {"inner_lr": 0.05, "inner_steps": 2}),
     "maml first order": (catalogue.META_LEARNERS["maml"], {"inner_lr": 0.05, "inner_steps": 2, "first_order": True}),
     "maml exact step": (catalogue.META_LEARNERS["maml"], {"inner": "refine", "inner_steps": 2}),

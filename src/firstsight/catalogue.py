@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from firstsight.learners import autoencoder, classifier, contrastive, energy, gmm, kmeans, ppca, som, svdd, vae
-from firstsight.meta import imaml, joint, maml, meta_gradient, meta_sgd, protonet, reptile
+from firstsight.meta import amortized, imaml, joint, maml, meta_gradient, meta_sgd, protonet, reptile
 from firstsight.tasks import augmented, episodes, mixtures, neighbours, pseudo_labels, sinusoids, tables
 
 
@@ -62,6 +62,9 @@ LEARNERS = {
 
 META_LEARNERS = {
     "imaml": Entry(imaml.Config, imaml.build, "MAML by the implicit gradient: memory flat in the inner steps"),
+    "amortized": Entry(
+        amortized.Config, amortized.build, "a net that reads the support and gives the model at once, then fine-tuned"
+    ),
     "joint": Entry(joint.Config, joint.build, "one model for all tasks, then fine-tuned: the baseline"),
     "maml": Entry(maml.Config, maml.build, "a start from which few steps suffice; first order, ANIL, exact steps"),
     "meta_gradient": Entry(
