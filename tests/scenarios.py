@@ -125,16 +125,16 @@ LEARNERS = {
     "ppca prior": LearnerScenario(
         catalogue.LEARNERS["ppca"], {"n_features": 3, "n_code": 2, "prior": True}, MIXTURES, inner="refine"
     ),
-    "som": LearnerScenario(catalogue.LEARNERS["som"], {"n_features": 3, "height": 3, "width": 4}, MIXTURES),
+    "som": LearnerScenario(catalogue.LEARNERS["som"], {"n_features": 3, "grid": (3, 4)}, MIXTURES),
     "som schedule": LearnerScenario(
         catalogue.LEARNERS["som"],
-        {"n_features": 3, "height": 3, "width": 4, "schedule": True},
+        {"n_features": 3, "grid": (3, 4), "schedule": True},
         MIXTURES,
         inner="refine",
     ),
     "som prior": LearnerScenario(
         catalogue.LEARNERS["som"],
-        {"n_features": 3, "height": 3, "width": 4, "schedule": True, "prior": True},
+        {"n_features": 3, "grid": (3, 4), "schedule": True, "prior": True},
         MIXTURES,
         inner="refine",
     ),
@@ -166,6 +166,19 @@ LEARNERS = {
 }
 
 META_LEARNERS: dict[str, tuple[catalogue.Entry, dict[str, Any]]] = {
+    "maml": (catalogue.META_LEARNERS["maml"], {"inner_lr": 0.05, "inner_steps": 2}),
+    "maml first order": (catalogue.META_LEARNERS["maml"], {"inner_lr": 0.05, "inner_steps": 2, "first_order": True}),
+    "maml exact step": (catalogue.META_LEARNERS["maml"], {"inner": "refine", "inner_steps": 2}),
+    "meta_sgd": (catalogue.META_LEARNERS["meta_sgd"], {"inner_lr": 0.05}),
+    "meta_sgd per leaf": (
+        catalogue.META_LEARNERS["meta_sgd"],
+        {"inner_lr": 0.05, "inner_steps": 2, "rates": "leaf", "first_order": True},
+    ),
+    "reptile": (catalogue.META_LEARNERS["reptile"], {"inner_lr": 0.05, "inner_steps": 3}),
+    "skeleton": (
+        catalogue.Entry(skeletons.meta_learner.Config, skeletons.meta_learner.build, "to copy"),
+        {"inner_lr": 0.05},
+    ),
     "amortized": (catalogue.META_LEARNERS["amortized"], {"width": 16, "n_heads": 2, "n_blocks": 1, "inner_lr": 0.05}),
     "amortized from exact steps": (
         catalogue.META_LEARNERS["amortized"],
@@ -185,19 +198,6 @@ META_LEARNERS: dict[str, tuple[catalogue.Entry, dict[str, Any]]] = {
     "amortized alone": (
         catalogue.META_LEARNERS["amortized"],
         {"theta_in": "none", "width": 16, "n_heads": 2, "objective": "zero", "standardise": True},
-    ),
-    "maml": (catalogue.META_LEARNERS["maml"], {"inner_lr": 0.05, "inner_steps": 2}),
-    "maml first order": (catalogue.META_LEARNERS["maml"], {"inner_lr": 0.05, "inner_steps": 2, "first_order": True}),
-    "maml exact step": (catalogue.META_LEARNERS["maml"], {"inner": "refine", "inner_steps": 2}),
-    "meta_sgd": (catalogue.META_LEARNERS["meta_sgd"], {"inner_lr": 0.05}),
-    "meta_sgd per leaf": (
-        catalogue.META_LEARNERS["meta_sgd"],
-        {"inner_lr": 0.05, "inner_steps": 2, "rates": "leaf", "first_order": True},
-    ),
-    "reptile": (catalogue.META_LEARNERS["reptile"], {"inner_lr": 0.05, "inner_steps": 3}),
-    "skeleton": (
-        catalogue.Entry(skeletons.meta_learner.Config, skeletons.meta_learner.build, "to copy"),
-        {"inner_lr": 0.05},
     ),
     "joint": (catalogue.META_LEARNERS["joint"], {"inner_lr": 0.05}),
     "imaml": (catalogue.META_LEARNERS["imaml"], {"inner_lr": 0.05, "inner_steps": 8, "proximal": 2.0, "cg_steps": 3}),

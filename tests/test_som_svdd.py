@@ -22,7 +22,7 @@ def rows(n_rows, n_features=N_FEATURES, seed=0):
 
 
 def a_map(**settings):
-    config = som.Config(n_features=N_FEATURES, height=HEIGHT, width=WIDTH, **settings)
+    config = som.Config(n_features=N_FEATURES, grid=(HEIGHT, WIDTH), **settings)
     return som.build(config), cast(som.build(config).init(generator_of(1)), torch.float64)
 
 
@@ -176,7 +176,7 @@ def test_gradients_of_a_map_are_finite_on_degenerate_rows(case, numbers):
 
 def test_the_start_is_the_plane_of_two_principal_components():
     X = rows(50) * torch.tensor([5.0, 3.0, 1.0, 0.5, 0.2])
-    config = som.Config(n_features=N_FEATURES, height=5, width=3)
+    config = som.Config(n_features=N_FEATURES, grid=(5, 3))
     codebook = som.build(config).start(generator_of(0), Data(X))["codebook"]
     pca = PCA(2).fit(X.numpy())
     deviation = pca.transform(X.numpy()).std(0)
@@ -190,7 +190,7 @@ def test_the_start_is_the_plane_of_two_principal_components():
 
 def test_batch_steps_unfold_a_tangled_map():
     X = torch.rand(400, 2, generator=generator_of(0), dtype=torch.float64)
-    learner = som.build(som.Config(height=6, width=6, radius=3.0, radius_end=0.5, pace=0.1, schedule=True))
+    learner = som.build(som.Config(grid=(6, 6), radius=3.0, radius_end=0.5, pace=0.1, schedule=True))
     params = cast(learner.init(generator_of(2)), torch.float64)
     assert float(som.topographic_error(params, X)) > 0.5
     for _ in range(40):

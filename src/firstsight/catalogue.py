@@ -61,10 +61,10 @@ LEARNERS = {
 }
 
 META_LEARNERS = {
-    "imaml": Entry(imaml.Config, imaml.build, "MAML by the implicit gradient: memory flat in the inner steps"),
     "amortized": Entry(
         amortized.Config, amortized.build, "a net that reads the support and gives the model at once, then fine-tuned"
     ),
+    "imaml": Entry(imaml.Config, imaml.build, "MAML by the implicit gradient: memory flat in the inner steps"),
     "joint": Entry(joint.Config, joint.build, "one model for all tasks, then fine-tuned: the baseline"),
     "maml": Entry(maml.Config, maml.build, "a start from which few steps suffice; first order, ANIL, exact steps"),
     "meta_gradient": Entry(

@@ -33,7 +33,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from firstsight.checks import check_flag, check_number
+from firstsight.checks import check_flag, check_number, check_widths
 from firstsight.core import Data, Learner, Tree
 from firstsight.tensor_checks import check_rows
 
@@ -49,10 +49,8 @@ class Config:
     ----------
     n_features : int
         Number of columns, >= 1.
-    height : int
-        Rows of the grid, >= 1.
-    width : int
-        Columns of the grid, >= 1.
+    grid : (int, int)
+        Rows and columns of the grid, in units, >= 1 each.
     radius : float
         Of the neighbourhood at the start, in steps of the grid, >= 0; used with ``schedule=True``.
     radius_end : float
@@ -76,8 +74,7 @@ class Config:
     """
 
     n_features: int = 2
-    height: int = 6
-    width: int = 6
+    grid: tuple[int, int] = (6, 6)
     radius: float = 2.0
     radius_end: float = 0.5
     rate: float = 0.9
@@ -89,8 +86,10 @@ class Config:
     init_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("n_features", "height", "width"):
-            check_number(name, getattr(self, name), at_least=1, integer=True)
+        check_number("n_features", self.n_features, at_least=1, integer=True)
+        check_widths("grid", self.grid)
+        if len(self.grid) != 2:
+            raise ValueError(f"grid={self.grid} should hold the rows and the columns of the grid")
         for name in ("radius", "radius_end"):
             check_number(name, getattr(self, name), at_least=0)
         for name in ("rate", "rate_end"):
@@ -103,8 +102,8 @@ class Config:
 
 
 def init(generator: torch.Generator, *, config: Config) -> Tree:
-    """A normal codebook of shape (height, width, n_features); with a schedule and a prior, their leaves of shape ()."""
-    shape = (config.height, config.width, config.n_features)
+    """A normal codebook of shape (*grid, n_features); with a schedule and a prior, their leaves of shape ()."""
+    shape = (*config.grid, config.n_features)
     params = {"codebook": config.init_scale * torch.randn(shape, generator=generator)}
     numbers: dict[str, float] = {}
     if config.schedule:
@@ -133,9 +132,9 @@ def start(generator: torch.Generator, data: Data, *, config: Config) -> Tree:
     axes = sign * directions * lengths[:, None] / math.sqrt(len(data.X))
     axes = torch.cat([axes, torch.zeros(2, config.n_features, dtype=axes.dtype)])
     # The longer side of the grid lies along the longer axis of the rows.
-    down, across = (axes[0], axes[1]) if config.height >= config.width else (axes[1], axes[0])
-    down = _ticks(config.height, mean)[:, None, None] * down
-    across = _ticks(config.width, mean)[None, :, None] * across
+    down, across = (axes[0], axes[1]) if config.grid[0] >= config.grid[1] else (axes[1], axes[0])
+    down = _ticks(config.grid[0], mean)[:, None, None] * down
+    across = _ticks(config.grid[1], mean)[None, :, None] * across
     return {**init(generator, config=config), "codebook": mean + down + across}
 
 
@@ -161,7 +160,7 @@ def loss(params: Tree, data: Data, *, config: Config) -> Tensor:
 def predict(params: Tree, X: Tensor) -> Tensor:
     """Scores of shape (n_rows, n_units): minus the squared distances; the argmax is the best-matching unit.
 
-    Unit ``row * width + column`` lies at (row, column) of the grid.
+    Unit ``row * n_columns + column`` lies at (row, column) of the grid.
     """
     check_rows("X", X, row_shape=params["codebook"].shape[2:])
     return -squared_distances(X, params["codebook"])
