@@ -132,7 +132,9 @@ def learned(
     train: fs.Sample, weight: float, n_features: int, steps: int, seed: int
 ) -> tuple[fs.MetaLearner, fs.Learner, Any]:
     learner = som.build(
-        som.Config(n_features=n_features, grid=(SIDE, SIDE), schedule=True, prior=True, prior_rows=3.0, radius_end=1.0)
+        som.Config(
+            n_features=n_features, grid=(SIDE, SIDE), learned_schedule=True, prior=True, prior_rows=3.0, radius_end=1.0
+        )
     )
     pooled = fs.Data(train(generator_of(seed, "pool"), 64).support.X.flatten(0, 1))
     assert learner.start is not None

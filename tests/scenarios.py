@@ -128,13 +128,13 @@ LEARNERS = {
     "som": LearnerScenario(catalogue.LEARNERS["som"], {"n_features": 3, "grid": (3, 4)}, MIXTURES),
     "som schedule": LearnerScenario(
         catalogue.LEARNERS["som"],
-        {"n_features": 3, "grid": (3, 4), "schedule": True},
+        {"n_features": 3, "grid": (3, 4), "learned_schedule": True},
         MIXTURES,
         inner="refine",
     ),
     "som prior": LearnerScenario(
         catalogue.LEARNERS["som"],
-        {"n_features": 3, "grid": (3, 4), "schedule": True, "prior": True},
+        {"n_features": 3, "grid": (3, 4), "learned_schedule": True, "prior": True},
         MIXTURES,
         inner="refine",
     ),

@@ -13,7 +13,7 @@ import pytest
 
 from firstsight import TrainConfig, catalogue, cli
 from firstsight.family import read
-from firstsight.family.run import adapts_without_truth
+from firstsight.family.run import adapts_without_truth, learns_from_tables
 from firstsight.tasks import tables
 
 ROOT = Path(__file__).parent.parent
@@ -67,15 +67,10 @@ def test_bad_input_gives_exit_code_2_and_one_sentence(arguments, message):
     assert "Traceback" not in result.stderr
 
 
-HELP = [(learner, "maml") for learner in ("kmeans", "autoencoder")]
-HELP += [
-    ("kmeans", meta)
-    for meta, entry in catalogue.META_LEARNERS.items()
-    if meta != "maml" and adapts_without_truth(entry)
-]
-
-
-@pytest.mark.parametrize(("learner", "meta"), HELP)
+@pytest.mark.parametrize(
+    "meta", [meta for meta, entry in catalogue.META_LEARNERS.items() if adapts_without_truth(entry)]
+)
+@pytest.mark.parametrize("learner", [name for name, entry in catalogue.LEARNERS.items() if learns_from_tables(entry)])
 def test_every_setting_is_a_flag(learner, meta, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setattr(sys, "argv", ["firstsight", "meta-train", "--learner", learner, "--meta", meta, "--help"])

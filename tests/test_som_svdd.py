@@ -49,7 +49,7 @@ def test_a_batch_step_is_the_neighbourhood_weighted_mean():
 
 
 def test_radius_and_rate_go_a_share_of_the_way_with_every_step():
-    learner, params = a_map(radius=3.0, radius_end=0.5, rate=0.9, rate_end=0.2, pace=0.25, schedule=True)
+    learner, params = a_map(radius=3.0, radius_end=0.5, rate=0.9, rate_end=0.2, pace=0.25, learned_schedule=True)
     for step in range(4):
         left = 0.75**step
         assert float(params["log_radius"].exp()) == pytest.approx(0.5 * 6**left, rel=1e-6)
@@ -139,7 +139,7 @@ def test_the_topographic_loss_tends_to_the_error():
 
 
 def test_every_leaf_has_the_gradient_of_finite_differences_through_several_steps():
-    learner, params = a_map(schedule=True, prior=True)
+    learner, params = a_map(learned_schedule=True, prior=True)
     X, held = rows(12), rows(30, seed=5)
 
     def outcome(params):
@@ -163,7 +163,7 @@ def test_every_leaf_has_the_gradient_of_finite_differences_through_several_steps
 @pytest.mark.parametrize("numbers", [{}, {"log_lambda": 500.0}, {"log_lambda": -500.0}, {"log_radius": -500.0}])
 @pytest.mark.parametrize("case", ["equal rows", "one row", "constant column"])
 def test_gradients_of_a_map_are_finite_on_degenerate_rows(case, numbers):
-    learner, params = a_map(schedule=True, prior=True)
+    learner, params = a_map(learned_schedule=True, prior=True)
     X = {"equal rows": torch.ones(6, N_FEATURES).double(), "one row": rows(1)}.get(case, rows(8))
     if case == "constant column":
         X = torch.cat([X[:, 1:], torch.zeros(8, 1)], 1)
@@ -190,7 +190,7 @@ def test_the_start_is_the_plane_of_two_principal_components():
 
 def test_batch_steps_unfold_a_tangled_map():
     X = torch.rand(400, 2, generator=generator_of(0), dtype=torch.float64)
-    learner = som.build(som.Config(grid=(6, 6), radius=3.0, radius_end=0.5, pace=0.1, schedule=True))
+    learner = som.build(som.Config(grid=(6, 6), radius=3.0, radius_end=0.5, pace=0.1, learned_schedule=True))
     params = cast(learner.init(generator_of(2)), torch.float64)
     assert float(som.topographic_error(params, X)) > 0.5
     for _ in range(40):

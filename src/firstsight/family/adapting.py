@@ -30,8 +30,8 @@ def adapt_run(directory: Path, path: Path, say: Say) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The table as it is, with a column ``cluster``, or columns ``code_0``, ``code_1``, ...; ``cluster_found``
-        and so on where the table has such a column already.
+        The table as it is, with a column ``cluster``, a column ``score`` (the larger, the odder the row), or columns
+        ``code_0``, ``code_1``, ...; ``cluster_found`` and so on where the table has such a column already.
 
     Raises
     ------
@@ -49,11 +49,12 @@ def adapt_run(directory: Path, path: Path, say: Say) -> pd.DataFrame:
     noise = None if learner.noise is None else learner.noise(generator_of(run.asked.train.seed, "adapt"), len(X))
     output = predict(meta, theta, adapt(meta, theta, X, noise=noise), X).numpy()
     gives = catalogue.LEARNERS[run.asked.learner].gives
-    added = (
-        {"cluster": output.argmax(1)}
-        if gives == "clusters"
-        else {f"code_{number}": output[:, number] for number in range(output.shape[1])}
-    )
+    if gives == "clusters":
+        added = {"cluster": output.argmax(1)}
+    elif gives == "scores":
+        added = {"score": output[:, 0]}
+    else:
+        added = {f"code_{number}": output[:, number] for number in range(output.shape[1])}
     return table.assign(
         **{f"{name}_found" if name in table.columns else name: column for name, column in added.items()}
     )

@@ -10,7 +10,7 @@ The loss is the energy of Heskes 1999, "Energy functions for self-organizing map
 
     L(m) = 1/n sum_i min_k sum_j H_kj ||x_i - m_j||^2,        H_kj = h_kj / sum_l h_kl,
 
-at radius 0 the mean squared distance of a row to its best unit. With ``schedule=True`` the parameters hold the
+at radius 0 the mean squared distance of a row to its best unit. With ``learned_schedule=True`` the parameters hold the
 radius and the rate of the coming step and where both are going; a step moves them a share ``sigmoid(logit_pace)`` of
 the way that is left (of log radius and of logit rate), so that a meta-learner gets gradients for the whole schedule.
 With ``prior=True`` a step aims at
@@ -52,16 +52,16 @@ class Config:
     grid : (int, int)
         Rows and columns of the grid, in units, >= 1 each.
     radius : float
-        Of the neighbourhood at the start, in steps of the grid, >= 0; used with ``schedule=True``.
+        Of the neighbourhood at the start, in steps of the grid, >= 0; used with ``learned_schedule=True``.
     radius_end : float
         Of the neighbourhood in the end, >= 0.
     rate : float
-        How far a unit goes towards its mean at the start, above 0, at most .99; used with ``schedule=True``.
+        How far a unit goes towards its mean at the start, above 0, at most .99; used with ``learned_schedule=True``.
     rate_end : float
         How far it goes in the end, likewise.
     pace : float
         Share of the way to the ends that is left, made in one batch step, from .01 to .99.
-    schedule : bool
+    learned_schedule : bool
         Whether the parameters hold radius, rate and pace, which batch steps move and gradient steps cannot learn.
         Otherwise radius and rate are at their ends always.
     prior : bool
@@ -80,7 +80,7 @@ class Config:
     rate: float = 0.9
     rate_end: float = 0.9
     pace: float = 0.3
-    schedule: bool = False
+    learned_schedule: bool = False
     prior: bool = False
     prior_rows: float = 1.0
     init_scale: float = 1.0
@@ -95,7 +95,7 @@ class Config:
         for name in ("rate", "rate_end"):
             check_number(name, getattr(self, name), above=0, at_most=0.99)
         check_number("pace", self.pace, at_least=0.01, at_most=0.99)
-        check_flag("schedule", self.schedule)
+        check_flag("learned_schedule", self.learned_schedule)
         check_flag("prior", self.prior)
         check_number("prior_rows", self.prior_rows, above=0)
         check_number("init_scale", self.init_scale, above=0)
@@ -106,7 +106,7 @@ def init(generator: torch.Generator, *, config: Config) -> Tree:
     shape = (*config.grid, config.n_features)
     params = {"codebook": config.init_scale * torch.randn(shape, generator=generator)}
     numbers: dict[str, float] = {}
-    if config.schedule:
+    if config.learned_schedule:
         numbers |= {
             "log_radius": math.log(max(config.radius, LEAST_RADIUS)),
             "log_radius_end": math.log(max(config.radius_end, LEAST_RADIUS)),
@@ -201,7 +201,7 @@ def refine(params: Tree, data: Data, prior: Tree | None, *, config: Config) -> T
         target = past + trust * (mean - past)
     else:
         target = units + torch.sigmoid(log_rows - math.log(LEAST_ROWS)) * (weights @ data.X - units)
-    if not config.schedule:
+    if not config.learned_schedule:
         return {**params, "codebook": (units + config.rate_end * (target - units)).reshape(codebook.shape)}
     pace = torch.sigmoid(params["logit_pace"])
     return {
@@ -274,7 +274,7 @@ def build(config: Config) -> Learner:
 
 def _log_weight(params: Tree, config: Config) -> Tensor | float:
     """-1 / 2 r^2, the logarithm of the weight of a neighbour one step away."""
-    if not config.schedule:
+    if not config.learned_schedule:
         return -0.5 / max(config.radius_end, LEAST_RADIUS) ** 2
     log_radius: Tensor = params["log_radius"].clamp(min=math.log(LEAST_RADIUS))
     return -0.5 * torch.exp(-2 * log_radius)
