@@ -211,6 +211,25 @@ META_LEARNERS: dict[str, tuple[catalogue.Entry, dict[str, Any]]] = {
         catalogue.META_LEARNERS["protonet"],
         {"n_way": 4, "distance": "cosine", "temperature": 0.2},
     ),
+    "in_context": (
+        catalogue.META_LEARNERS["in_context"],
+        {"target": "classes", "n_outputs": 4, "width": 16, "n_heads": 2, "n_blocks": 2},
+    ),
+    **{
+        f"in_context {target}": (
+            catalogue.META_LEARNERS["in_context"],
+            {"target": target, "n_outputs": n_outputs, "width": 16, "n_heads": 2, "n_blocks": 1},
+        )
+        for target, n_outputs in (("clusters", 5), ("values", 1), ("anomalies", 1), ("density", 5))
+    },
+    "memory": (catalogue.META_LEARNERS["memory"], {"n_outputs": 4, "width": 16, "n_heads": 2, "n_reads": 1}),
+    **{
+        f"memory {target}": (
+            catalogue.META_LEARNERS["memory"],
+            {"target": target, "n_outputs": n_outputs, "width": 16, "n_heads": 2, "n_reads": 1},
+        )
+        for target, n_outputs in (("clusters", 5), ("values", 1), ("anomalies", 1))
+    },
 }
 
 

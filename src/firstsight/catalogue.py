@@ -8,7 +8,18 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from firstsight.learners import autoencoder, classifier, contrastive, energy, gmm, kmeans, ppca, som, svdd, vae
-from firstsight.meta import amortized, imaml, joint, maml, meta_gradient, meta_sgd, protonet, reptile
+from firstsight.meta import (
+    amortized,
+    imaml,
+    in_context,
+    joint,
+    maml,
+    memory,
+    meta_gradient,
+    meta_sgd,
+    protonet,
+    reptile,
+)
 from firstsight.tasks import augmented, episodes, mixtures, neighbours, pseudo_labels, sinusoids, tables
 
 
@@ -65,8 +76,14 @@ META_LEARNERS = {
         amortized.Config, amortized.build, "a net that reads the support and gives the model at once, then fine-tuned"
     ),
     "imaml": Entry(imaml.Config, imaml.build, "MAML by the implicit gradient: memory flat in the inner steps"),
+    "in_context": Entry(
+        in_context.Config, in_context.build, "a transformer reads the support as a set and answers", takes="embedding"
+    ),
     "joint": Entry(joint.Config, joint.build, "one model for all tasks, then fine-tuned: the baseline"),
     "maml": Entry(maml.Config, maml.build, "a start from which few steps suffice; first order, ANIL, exact steps"),
+    "memory": Entry(
+        memory.Config, memory.build, "a recurrent net reads the support in order, the query looks up", takes="embedding"
+    ),
     "meta_gradient": Entry(
         meta_gradient.Config, meta_gradient.build, "a start, and the rates, momentum and clips of every step from it"
     ),

@@ -92,6 +92,38 @@ def soft_adjusted_rand(scores: Tensor, classes: Tensor) -> Tensor:
     return 1.0 - torch.where(trivial, 1.0, index)
 
 
+def pair_cross_entropy(scores: Tensor, classes: Tensor) -> Tensor:
+    """Mean negative log-probability of the truth about two rows: half over pairs of one class, half over pairs of two.
+
+    Two rows share a cluster with probability ``p_i . p_j``, as in :func:`soft_adjusted_rand`; it needs neither a
+    matching of clusters to classes nor their number. Unlike an index adjusted for chance it has a gradient where all
+    rows are of one class, and a strong one where two classes share a cluster; the halves keep one cluster for all
+    from being cheap.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n_rows, n_clusters)
+        Unnormalised log-memberships.
+    classes : Tensor of shape (n_rows,)
+        True class numbers, int64.
+
+    Returns
+    -------
+    Tensor of shape ()
+        In nats; about 0.001 for a perfect and sure clustering, 0 for a single row.
+
+    """
+    memberships = scores.softmax(1)
+    pairs = torch.ones(len(scores), len(scores), dtype=scores.dtype, device=scores.device).triu(1)
+    # Never quite sure, so that a wrong pair costs a finite amount.
+    together = 0.001 + 0.998 * (memberships @ memberships.T)
+    same = pairs * (classes[:, None] == classes[None, :]).to(scores.dtype)
+    other = pairs - same
+    joined = (same * together.log()).sum() / same.sum().clamp(min=1.0)
+    parted = (other * (1 - together).log()).sum() / other.sum().clamp(min=1.0)
+    return -0.5 * (joined + parted)
+
+
 def prototype_cross_entropy(embedding: Tensor, classes: Tensor, *, temperature: float = 0.2) -> Tensor:
     """Cross-entropy of telling classes apart by the distance to their means.
 
