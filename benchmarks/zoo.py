@@ -2,7 +2,8 @@
 
     python benchmarks/zoo.py                  # what is not yet there; two runs at a time, one thread each; resumes
     python benchmarks/zoo.py --only sinusoids # one problem
-    python benchmarks/zoo.py --table          # the table alone, from the runs that are there
+    python benchmarks/zoo.py --table          # the tables alone, from the runs that are there
+    python benchmarks/zoo.py --table --page docs/methods.md   # and into a page of the documentation
 
 A run is a method, a problem and a seed, in a process of its own (its peak of memory is its own too). The outer rate is
 chosen of three by meta-validation after a tenth of the budget each; then the method is meta-trained from the start for
@@ -29,7 +30,7 @@ from tqdm import tqdm
 from zoo_methods import METHODS, Method
 from zoo_problems import Problem, problem_of
 from zoo_scratch import SCRATCH, scratch_predictions
-from zoo_table import write_table
+from zoo_table import table, write_into
 
 import firstsight as fs
 from firstsight import Data, Learner, MetaLearner, Sample, Task, catalogue, losses
@@ -235,7 +236,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--scale", type=float, default=1.0, help="of the budget, to try it out")
     parser.add_argument("--out", type=Path, default=Path("runs/out/zoo"))
-    parser.add_argument("--table", action="store_true", help="write the table from the runs that are there")
+    parser.add_argument("--table", action="store_true", help="print the tables of the runs that are there")
+    parser.add_argument("--page", type=Path, help="where they are written, behind a mark")
     parser.add_argument("--run", nargs=3, metavar=("PROBLEM", "METHOD", "SEED"), help="one run, in this process")
     args = parser.parse_args()
     if args.run:
@@ -270,7 +272,10 @@ def main() -> None:
         with ThreadPoolExecutor(args.jobs) as pool:
             list(pool.map(started, left))
     records = [json.loads(path.read_text()) for path in sorted(args.out.glob("*/*/*/result.json"))]
-    write_table(records, METHODS, args.out / "table.md")
+    text = table(records, METHODS)
+    print(text)
+    if args.page:
+        write_into(args.page, text)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ from firstsight.trees import index, leaves, tree_map
 Fit = Callable[[Data, Tensor], Tensor]
 """``(support, X of the query) -> prediction``, as the figure of the problem takes it."""
 
-GRID = ((50, 1e-2), (200, 1e-2), (200, 3e-3), (800, 3e-3))  # Adam: steps and rate, chosen on meta-validation
+# Adam: steps and rate, chosen on meta-validation.
+GRID = ((50, 1e-2), (200, 1e-2), (400, 3e-3))
+FEW = ((20, 1e-2), (60, 1e-2), (60, 3e-3))  # for images
 TUNING = 40  # tasks of meta-validation
 
 
@@ -70,12 +72,16 @@ def rebuilt_badly(params: Any, X: Tensor, *, learner: Learner) -> Tensor:
     return torch.func.vmap(lambda row: learner.loss(params, Data(row[None])))(X)[:, None]
 
 
-def tuned(named: tuple[str, dict[str, Any]], answer: Callable[..., Tensor] = predicted) -> Sequence[Fit]:
+def tuned(
+    named: tuple[str, dict[str, Any]],
+    answer: Callable[..., Tensor] = predicted,
+    grid: Sequence[tuple[int, float]] = GRID,
+) -> Sequence[Fit]:
     """A learner of the catalogue by Adam, with every setting of the grid."""
     name, settings = named
     entry = catalogue.LEARNERS[name]
     learner = entry.build(entry.config(**settings))
-    return [partial(by_adam, learner=learner, steps=steps, rate=rate, answer=answer) for steps, rate in GRID]
+    return [partial(by_adam, learner=learner, steps=steps, rate=rate, answer=answer) for steps, rate in grid]
 
 
 def gaussian_process(support: Data, X: Tensor) -> Tensor:
@@ -159,7 +165,7 @@ SCRATCH: dict[str, dict[str, Sequence[Fit]]] = {
         "from scratch: isolation forest": [forest],
     },
     "omniglot": {
-        "from scratch: the same net, Adam": tuned(CONV5),
+        "from scratch: the same net, Adam": tuned(CONV5, grid=FEW),
         "from scratch: nearest pixels": [nearest_drawing],
         "from scratch: logistic regression": [logistic],
     },

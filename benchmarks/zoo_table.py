@@ -11,6 +11,7 @@ import firstsight as fs
 from firstsight.engine.checkpoint import write_whole
 
 Record = dict[str, Any]
+MARK = "<!-- Written by benchmarks/zoo.py -->\n"
 
 
 def number(value: float) -> str:
@@ -23,16 +24,28 @@ def with_interval(values: fs.Interval) -> str:
     return f"{number(values.mean)} [{number(values.low)}, {number(values.high)}]"
 
 
-def write_table(records: list[Record], methods: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Write a table a problem: means over seeds, intervals over tasks, paired differences, seeds, time, memory."""
-    text = "\n\n".join(
+def table(records: list[Record], methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """A table a problem: means over seeds, intervals over tasks, paired differences, seeds, time, memory."""
+    return "\n\n".join(
         section(problem, [record for record in records if record["problem"] == problem], methods[problem])
         for problem in methods
         if any(record["problem"] == problem for record in records)
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (text + "\n").encode())
-    print(text)
+
+
+def write_into(page: Path, text: str) -> None:
+    """Put the tables behind the mark of a page, in the place of what stood there.
+
+    Raises
+    ------
+    ValueError
+        When the page has no mark.
+
+    """
+    head, mark, _ = page.read_text().partition(MARK)
+    if not mark:
+        raise ValueError(f"{page} should have a line {MARK.strip()!r}, behind which the tables go")
+    write_whole(page, f"{head}{mark}\n{text}\n".encode())
 
 
 def section(problem: str, records: list[Record], methods: Mapping[str, Any]) -> str:
