@@ -11,7 +11,7 @@ demo: .venv/installed
 	$(BIN)/firstsight demo
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadscope
 
 slow: .venv/installed
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest -m "slow or hypothesis" tests
