@@ -1,18 +1,23 @@
 """What reads the support and answers: order, rows alone, truth, densities, and what is refused."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import multivariate_normal
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
 from torch.func import grad
 
-from firstsight import Data, Task, losses
+from firstsight import Data, Task, TrainConfig, last, losses, meta_train
 from firstsight.learners import autoencoder, classifier
 from firstsight.meta import answers, in_context, memory
+from firstsight.nets.soft_mixture import fit_mixtures, log_memberships, maximised, spread_starts
 from firstsight.seeds import generator_of
 from firstsight.tasks import mixtures
-from firstsight.trees import cast, index, leaves
+from firstsight.trees import cast, concatenate, index, leaves
 
 LEARNER = classifier.build(classifier.Config(n_features=2, n_outputs=6, hidden=(5,), activation="tanh"))
 TASKS = mixtures.build(mixtures.Config(n_support=12, n_query=7))
@@ -29,6 +34,10 @@ def made(kind, target, n_outputs=3, **settings):
         cast(meta.init(generator_of(0)), torch.float64),
         cast(index(TASKS(generator_of(1), 1), 0), torch.float64),
     )
+
+
+def drawn_of_each(generator, n_tasks, *, samples):
+    return concatenate([sample(generator, n_tasks // len(samples)) for sample in samples])
 
 
 def answered(meta, theta, support, X):
@@ -92,18 +101,99 @@ def test_a_row_of_the_query_is_answered_alone(kind, target):
     assert (meta.predict(theta, other, task.query.X) - together).abs().max() > 1e-6
 
 
-def test_clusters_are_trained_by_their_index_and_by_the_vectors_of_the_rows():
-    meta, theta, task = made("in_context", "clusters", 9, rows_weight=2.0)
-    both, reported = meta.objective(theta, task)
-    state, y = meta.adapt(theta, task.support), task.query.y
+@pytest.mark.parametrize("n_classes", [1, 2, 3, 5])
+def test_clusters_are_trained_told_their_number_which_is_learned_beside(n_classes):
+    meta, theta, task = made("in_context", "clusters", 3, count_weight=2.0)
+    task = Task(task.support, task.query._replace(y=torch.arange(7) % n_classes + 1))
+    loss, reported = meta.objective(theta, task)
+    state = meta.adapt(theta, task.support)
+    # More classes than there may be clusters count as the most.
+    number = min(n_classes, 3) - 1
+    told = {**state, "counts": torch.eye(3, dtype=torch.float64)[number]}
+    scores, y = meta.predict(theta, told, task.query.X), task.query.y
+    expected = losses.soft_adjusted_rand(scores, y) + losses.pair_cross_entropy(scores, y)
+    expected = expected - 2.0 * in_context.count_probabilities(state)[number].log()
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(reported, expected)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_as_many_clusters_answer_as_are_most_probable(number):
+    meta, theta, task = made("in_context", "clusters", 3)
+    theta["net"]["count"]["2"]["bias"] = 100.0 * torch.eye(3, dtype=torch.float64)[number]
+    state = meta.adapt(theta, task.support)
+    assert int(in_context.count_probabilities(state).argmax()) == number
     scores = meta.predict(theta, state, task.query.X)
-    torch.testing.assert_close(reported, losses.soft_adjusted_rand(scores, y) + losses.pair_cross_entropy(scores, y))
-    # Nine clusters for vectors of eight columns: the directions of the vectors follow from the scores.
-    directions = torch.nn.functional.normalize(state["clusters"], dim=1)
-    seen = in_context.look(theta, state, task.query.X, **meta.predict.keywords)
-    found = torch.linalg.lstsq(in_context.SHARPNESS * directions, scores.T).solution.T
-    torch.testing.assert_close(found, torch.nn.functional.normalize(seen, dim=1))
-    torch.testing.assert_close(both, reported + 2.0 * losses.prototype_cross_entropy(seen, y))
+    assert (scores[:, number + 1 :] < -1000).all()
+    assert (scores[:, : number + 1] > -1000).all()
+    assert len(set(meta.predict(theta, state, task.support.X).argmax(1).tolist())) == number + 1
+
+
+def test_log_memberships_are_those_of_gaussians():
+    generator, (n_clusters, n_columns) = generator_of(4), (3, 2)
+    X = torch.randn(30, n_columns, generator=generator, dtype=torch.float64)
+    memberships = torch.randn(1, 30, n_clusters, generator=generator, dtype=torch.float64).softmax(-1)
+    strength, spread = torch.tensor([2.5, 0.3], dtype=torch.float64)
+    mixtures = maximised(X, memberships, strength, spread, torch.zeros(1, n_clusters))
+    found = log_memberships(X, mixtures)[0] - 0.5 * n_columns * math.log(2 * math.pi)
+    for j, w in enumerate(memberships[0].T.numpy()):
+        mean = w @ X.numpy() / (w.sum() + 1e-3)
+        scatter = (X.numpy() * w[:, None]).T @ X.numpy() - w.sum() * np.outer(mean, mean)
+        covariance = (scatter + 2.5 * 0.3 * np.eye(n_columns)) / (w.sum() + 2.5)
+        expected = multivariate_normal(mean, covariance).logpdf(X.numpy()) + math.log((w.sum() + 1) / 31)
+        np.testing.assert_allclose(found[:, j], expected, rtol=1e-9)
+
+
+def test_mixtures_are_where_those_of_scikit_learn_are():
+    """From its own starts, with hardly any prior, and far more steps than are needed."""
+    generator = generator_of(6)
+    centres = torch.tensor([[0.0, 0.0], [1.0, 0.3], [0.2, 1.1]], dtype=torch.float64)
+    X = centres.repeat(100, 1) + 0.15 * torch.randn(300, 2, generator=generator, dtype=torch.float64)
+    strength, spread = torch.tensor([1e-3, 0.05], dtype=torch.float64)
+    mixtures = fit_mixtures(X, 4, strength, spread, steps=100)
+    theirs = GaussianMixture(3, n_init=5, tol=1e-9, max_iter=1000, random_state=0).fit(X.numpy())
+    ours, order = mixtures.means[2, :3], np.lexsort(theirs.means_.T)
+    np.testing.assert_allclose(ours[np.lexsort(ours.numpy().T)], theirs.means_[order], atol=2e-3)
+    told = log_memberships(X, mixtures)[2, :, :3].argmax(1)
+    assert adjusted_rand_score(told, theirs.predict(X.numpy())) == 1
+    # The mixture of one cluster is the Gaussian of all rows.
+    covariance = torch.linalg.inv(mixtures.L[0, 0].T @ mixtures.L[0, 0])
+    torch.testing.assert_close(covariance, torch.cov(X.T, correction=0), rtol=1e-3, atol=1e-3)
+
+
+def test_starts_are_dense_rows_far_from_one_another():
+    X = torch.tensor([[0.0, 0.0], [0.1, 0.0], [0.0, 0.1], [1.0, 0.0], [1.1, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    distances = np.square(X.numpy()[:, None] - X.numpy()[None]).sum(2)
+    dense = np.exp(-distances / 0.05).mean(1)
+    chosen = [int(dense.argmax())]
+    for _ in range(2):
+        chosen.append(int((distances[:, chosen].min(1) * dense).argmax()))
+    assert chosen[0] == 0
+    torch.testing.assert_close(spread_starts(X, 3), X[chosen])
+
+
+@pytest.mark.slow
+def test_the_number_of_clusters_is_learned():
+    """Clusters far apart, of tasks that were not seen; before it is learned one of three in three answers is right."""
+    learner = classifier.build(classifier.Config(n_features=2, n_outputs=8, hidden=(8,)))
+    meta = in_context.build(in_context.Config(n_outputs=3, width=16, n_heads=2, n_blocks=1), learner)
+    each = [
+        mixtures.build(mixtures.Config(n_clusters=(k, k), within=(0.02, 0.05), n_support=30, n_query=20))
+        for k in (1, 2, 3)
+    ]
+    sample = partial(drawn_of_each, samples=each)
+    config = TrainConfig(steps=150, meta_batch=12, outer_lr=0.01, backend="vmap", chunk=12, threads=1)
+    theta = last(meta_train(meta, sample, config)).theta
+    right, indices = [], []
+    for k, of_k in enumerate(each, start=1):
+        tasks = of_k(generator_of(1000 + k), 20)
+        for i in range(20):
+            task = index(tasks, i)
+            state = meta.adapt(theta, Data(task.support.X))
+            right.append(int(in_context.count_probabilities(state).argmax()) + 1 == k)
+            indices.append(adjusted_rand_score(task.query.y, meta.predict(theta, state, task.query.X).argmax(1)))
+    assert np.mean(right) > 0.8
+    assert np.mean(indices) > 0.85
 
 
 @pytest.mark.parametrize("kind", BUILDS)
