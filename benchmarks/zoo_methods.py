@@ -104,7 +104,17 @@ CLUSTERING = (
     | {
         "amortized, from k-means": Method(
             ("kmeans", KMEANS),
-            ("amortized", {"theta_in": "refine", "inner_steps": 0}),
+            (
+                "amortized",
+                {
+                    "theta_in": "refine",
+                    "snap": ("centroids",),
+                    "n_starts": 16,
+                    "width": 32,
+                    "inner_lr": 0.5,
+                    "inner_steps": 1,
+                },
+            ),
             beside="k-means, gradient, joint",
         ),
         "k-means, truth outside, maml": Method(
