@@ -104,17 +104,17 @@ def problem_of(name: str) -> Problem:
 def _sinusoids() -> Problem:
     train = sinusoids.build(sinusoids.Config(n_support=10, n_query=20))
     test = sinusoids.build(sinusoids.Config(n_support=10, n_query=100))
-    return Problem(train, train, test, squared_error, 500, 120)
+    return Problem(train, train, test, squared_error, 500, 60)
 
 
 def _mixtures() -> Problem:
     sample = mixtures.build(MIXTURES)
-    return Problem(sample, sample, sample, rand_index, 500, 120)
+    return Problem(sample, sample, sample, rand_index, 500, 60)
 
 
 def _contaminated() -> Problem:
     train, validate, test = (_tables(first, count) for first, count in ((0, 3000), (100_000, 300), (200_000, 400)))
-    return Problem(train, validate, test, auroc, 390, 120)
+    return Problem(train, validate, test, auroc, 390, 60)
 
 
 def _tables(first: int, count: int) -> Sample:
@@ -153,4 +153,4 @@ def _omniglot() -> Problem:
         )
         for part, n_query in zip(parts.values(), (5, 5, 15), strict=True)
     ]
-    return Problem(*samples, accuracy, 300, 240, 4)
+    return Problem(*samples, accuracy, 300, 120, 4)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every learner and meta-learner where it applies, on four problems with the same budget, two seeds: about three hours on 2
+# Every learner and meta-learner where it applies, on four problems with the same budget, two seeds: about two hours on 2
 # cores. Stopped, it goes on with the runs that are left. Writes the tables of docs/methods.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
