@@ -12,6 +12,8 @@ import numpy as np
 
 from firstsight.tasks.synthetic.primitives import Array, Labels, Rng
 
+TINY = 1e-12  # ties of a column that is constant, which goes with nothing
+
 
 class Scene(NamedTuple):
     """Normal rows, and spare ones to be turned into anomalies.
@@ -113,7 +115,7 @@ def dependency(rng: Rng, s: Scene, strength: float) -> Array:
     # Columns that go with others are the ones whose company can be wrong.
     W = (s.Z - s.Z.mean(0)) / s.spread
     ties = ((W.T @ W / len(W)) ** 2).sum(0)
-    columns = np.argsort(-np.log(ties) - rng.gumbel(size=d))[:n_moved]
+    columns = np.argsort(-np.log(np.maximum(ties, TINY)) - rng.gumbel(size=d))[:n_moved]
     if whole:
         out[:, columns] = s.Z[rng.integers(len(s.Z), size=m)][:, columns]
     else:
