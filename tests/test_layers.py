@@ -9,7 +9,7 @@ import firstsight
 
 ROOT = Path(firstsight.__file__).parent
 LEVELS = {
-    "core": 0, "trees": 0, "seeds": 0, "checks": 0, "tensor_checks": 0, "losses": 0,
+    "core": 0, "trees": 0, "seeds": 0, "checks": 0, "tensor_checks": 0, "losses": 0, "starts": 0,
     "nets": 1, "learners": 1, "tasks": 1, "augment": 1, "metafeatures": 1, "columns": 1, "datasets": 1, "inputs": 1,
     "meta": 2, "selection": 2,
     "engine": 3, "pools": 3, "few_shot": 3,

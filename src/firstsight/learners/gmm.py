@@ -40,6 +40,7 @@ from torch.nn.functional import logsigmoid
 
 from firstsight.checks import check_choice, check_flag, check_number
 from firstsight.core import Data, Learner, Tree
+from firstsight.starts import spread_rows
 from firstsight.tensor_checks import check_rows
 from firstsight.trees import cast
 
@@ -133,17 +134,7 @@ def start(generator: torch.Generator, data: Data, *, config: Config) -> Tree:
     """
     X = data.X
     check_rows("X", X, row_shape=(config.n_features,), at_least=config.n_clusters)
-    chosen = [int(torch.randint(len(X), (), generator=generator))]
-    nearest = ((X - X[chosen[0]]) ** 2).sum(1)
-    while len(chosen) < config.n_clusters:
-        # Where every row is a mean already, any row will do.
-        odds = nearest if bool(nearest.any()) else torch.ones_like(nearest)
-        # Of a few candidates, the one after which rows are nearest to the means.
-        candidates = torch.multinomial(odds, 2 + int(math.log(config.n_clusters)), True, generator=generator)
-        options = [torch.minimum(nearest, ((X - X[row]) ** 2).sum(1)) for row in candidates]
-        best = min(range(len(options)), key=lambda option: float(options[option].sum()))
-        chosen.append(int(candidates[best]))
-        nearest = options[best]
+    chosen, nearest = spread_rows(generator, X, config.n_clusters)
     params = cast(init(generator, config=config), X.dtype)
     variance = (nearest.mean() / config.n_features).clamp(min=config.variance_floor)
     wide = 0.5 * variance.log() + torch.zeros_like(params["log_deviations"])

@@ -21,7 +21,6 @@ Differs from the textbook: the step is written ``trust * mean + (1 - trust) * c0
 extreme lambda. A cluster without rows goes to c0, or stays where it was when there is no prior.
 """
 
-import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,6 +29,7 @@ from torch import Tensor
 
 from firstsight.checks import check_flag, check_number
 from firstsight.core import Data, Learner, Tree
+from firstsight.starts import spread_rows
 from firstsight.tensor_checks import check_rows
 
 
@@ -102,16 +102,8 @@ def start(generator: torch.Generator, data: Data, *, config: Config) -> Tree:
 
     """
     check_rows("X", data.X, row_shape=(config.n_features,), at_least=config.n_clusters)
-    centroids = data.X[torch.randint(len(data.X), (1,), generator=generator)]
-    while len(centroids) < config.n_clusters:
-        squared = squared_distances(data.X, centroids).min(1).values
-        # Where every row is a centroid already, any row will do.
-        weights = squared if bool(squared.any()) else torch.ones_like(squared)
-        # Of a few candidates the one that leaves least, as scikit-learn does.
-        candidates = torch.multinomial(weights, 2 + int(math.log(config.n_clusters)), True, generator=generator)
-        left = torch.minimum(squared_distances(data.X, data.X[candidates]), squared[:, None]).sum(0)
-        centroids = torch.cat([centroids, data.X[candidates[left.argmin()]][None]])
-    return {**init(generator, config=config), "centroids": centroids}
+    chosen, _ = spread_rows(generator, data.X, config.n_clusters)
+    return {**init(generator, config=config), "centroids": data.X[chosen]}
 
 
 def squared_distances(X: Tensor, centroids: Tensor) -> Tensor:
