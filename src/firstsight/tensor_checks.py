@@ -58,6 +58,30 @@ built for, or build it for these
         raise ValueError(f"{name} has n_rows={X.shape[0]}, should be >= {at_least}; pass more rows")
 
 
+def drawn_noise(what: str, data: Data) -> Tensor:
+    """The noise of some rows.
+
+    Parameters
+    ----------
+    what : str
+        How the message calls who needs it.
+    data : Data
+        Rows.
+
+    Raises
+    ------
+    ValueError
+        When they have none.
+
+    """
+    if data.noise is None:
+        raise ValueError(
+            f"{what} needs noise; found data.noise=None; wrap the tasks in with_noise, "
+            "or pass adapt(..., noise=learner.noise(generator, n_rows))"
+        )
+    return data.noise
+
+
 def check_finite(name: str, X: Tensor) -> None:
     """Refuse NaN and infinite entries, and say how many there are and where the first is.
 

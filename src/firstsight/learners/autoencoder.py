@@ -22,7 +22,7 @@ from firstsight.checks import check_choice, check_number, check_widths
 from firstsight.core import Data, Learner, Tree
 from firstsight.nets.functional import Functional
 from firstsight.nets.mlp import ACTIVATIONS, mlp
-from firstsight.tensor_checks import check_rows
+from firstsight.tensor_checks import check_rows, drawn_noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +68,9 @@ def loss(params: Tree, data: Data, *, encode: Functional, decode: Functional, co
     X = data.X
     target = X
     if config.corruption > 0:
-        if data.noise is None:
-            raise ValueError(
-                "corruption > 0 needs noise; found data.noise=None; wrap the tasks in with_noise, "
-                "or pass adapt(..., noise=learner.noise(generator, n_rows))"
-            )
-        X = (X[:, None, :] + config.corruption * data.noise).flatten(0, 1)
-        target = data.X[:, None, :].expand(-1, data.noise.shape[1], -1).flatten(0, 1)
+        drawn = drawn_noise("corruption > 0", data)
+        X = (X[:, None, :] + config.corruption * drawn).flatten(0, 1)
+        target = data.X[:, None, :].expand(-1, drawn.shape[1], -1).flatten(0, 1)
     rebuilt: Tensor = decode(params["decoder"], encode(params["encoder"], X))
     return ((rebuilt - target) ** 2).mean()
 

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from firstsight.checks import check_flag, check_number
 from firstsight.core import Data, Learner, Tree
-from firstsight.tensor_checks import check_rows
+from firstsight.tensor_checks import check_rows, drawn_noise
 
 TRANSFORMATIONS = ("shift_x", "shift_y", "rotation", "scale_x", "scale_y", "shear")
 """Each moves the border of the image by its strength in pixels."""
@@ -119,14 +119,10 @@ def views(X: Tensor, changes: Tensor, operators: Tensor) -> Tensor:
 def loss(params: Tree, data: Data, *, operators: Tensor, config: Config) -> Tensor:
     """How badly views find their partners, in nats; at chance it is log(2 n_rows - 1)."""
     check_rows("X", data.X, row_shape=operators.shape[2:])
-    if data.noise is None:
-        raise ValueError(
-            "the contrastive loss needs noise; found data.noise=None; wrap the tasks in with_noise, "
-            "or pass adapt(..., noise=learner.noise(generator, n_rows))"
-        )
+    drawn = drawn_noise("the contrastive loss", data)
     strength = params["log_strength"].exp() if config.learned_views else config.strength
     temperature = params["log_temperature"].exp() if config.learned_views else config.temperature
-    seen = views(data.X, strength * data.noise, operators.to(data.X.dtype))
+    seen = views(data.X, strength * drawn, operators.to(data.X.dtype))
     n_rows = len(data.X)
     embedded = seen.transpose(0, 1).flatten(0, 1) @ params["embedding"]
     embedded = embedded - embedded.mean(0)

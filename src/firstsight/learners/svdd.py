@@ -28,7 +28,7 @@ from firstsight.checks import check_choice, check_number, check_widths
 from firstsight.core import Data, Learner, Settled, Tree
 from firstsight.nets.functional import Functional
 from firstsight.nets.mlp import mlp
-from firstsight.tensor_checks import check_rows
+from firstsight.tensor_checks import check_rows, drawn_noise
 
 LEAST = 0.1  # deviation of a column that hardly varies, in units of the scaled data: the box has a volume
 EPSILON = 1e-12
@@ -85,13 +85,9 @@ def box_rows(data: Data, *, config: Config) -> Tensor:
         When the data have no noise.
 
     """
-    if data.noise is None:
-        raise ValueError(
-            "the box needs noise; found data.noise=None; wrap the tasks in with_noise, "
-            "or pass adapt(..., noise=learner.noise(generator, n_rows))"
-        )
+    drawn = drawn_noise("the box", data)
     deviation, mean = torch.std_mean(data.X, 0, correction=0)
-    return (mean + config.reach * deviation.clamp(min=LEAST) * data.noise).flatten(0, 1)
+    return (mean + config.reach * deviation.clamp(min=LEAST) * drawn).flatten(0, 1)
 
 
 def squared_distances(embedded: Tensor, centre: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ from firstsight.checks import check_choice, check_number, check_widths
 from firstsight.core import Data, Learner, Tree
 from firstsight.nets.functional import Functional
 from firstsight.nets.mlp import ACTIVATIONS, mlp
-from firstsight.tensor_checks import check_rows
+from firstsight.tensor_checks import check_rows, drawn_noise
 
 LOG_VARIANCES = 15.0
 
@@ -244,13 +244,9 @@ def build(config: Config) -> Learner:
 
 def _posterior(params: Tree, data: Data, nets: Nets) -> tuple[Tensor, Tensor, Tensor]:
     """Means and log variances of q, and the codes that the noise draws from it."""
-    if data.noise is None:
-        raise ValueError(
-            "a variational autoencoder needs noise; found data.noise=None; wrap the tasks in with_noise, "
-            "or pass adapt(..., noise=learner.noise(generator, n_rows))"
-        )
+    drawn = drawn_noise("a variational autoencoder", data)
     means, logs = encode(params, data.X, nets=nets)
-    return means, logs, means[:, None] + (0.5 * logs).exp()[:, None] * data.noise
+    return means, logs, means[:, None] + (0.5 * logs).exp()[:, None] * drawn
 
 
 def _prior(params: Tree, zeros_like: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,6 +23,7 @@ from torch.nn import functional
 from firstsight import losses
 from firstsight.checks import check_choice, check_number
 from firstsight.core import Data, Learner, Loss, Task, Tree
+from firstsight.nets.functional import Functional
 
 TARGETS = ("clusters", "classes", "values", "anomalies", "density")
 READ = ("classes", "values")
@@ -70,6 +71,11 @@ def embedding_width(learner: Learner) -> int:
             f"the learner should give shape (n_rows, n_columns) for rows to be read on; found {tuple(embedded.shape)}"
         )
     return int(embedded.shape[1])
+
+
+def init(generator: torch.Generator, *, learner: Learner, net: Functional) -> Tree:
+    """The learner's parameters and those of what reads its rows: ``{"embedding": ..., "net": ...}``."""
+    return {"embedding": learner.init(generator), "net": net.init(generator)}
 
 
 def truth_read(support: Data, target: str, n_outputs: int) -> Tensor | None:

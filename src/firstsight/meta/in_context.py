@@ -41,7 +41,16 @@ from torch import Tensor, nn
 
 from firstsight.checks import check_number
 from firstsight.core import Data, Learner, Loss, MetaLearner, Task, Tree
-from firstsight.meta.answers import READ, check_outer_loss, check_target, embedding_width, objective, score, truth_read
+from firstsight.meta.answers import (
+    READ,
+    check_outer_loss,
+    check_target,
+    embedding_width,
+    init,
+    objective,
+    score,
+    truth_read,
+)
 from firstsight.meta.inner import settled
 from firstsight.nets.attention import AttentionBlock
 from firstsight.nets.functional import Functional
@@ -250,11 +259,6 @@ def cluster_objective(
     loss = score(cluster_scores(codes, state["mixtures"], number), task.query, "clusters")
     loss = loss - config.count_weight * (is_true * state["counts"].log_softmax(0)).sum()
     return loss, loss.detach()
-
-
-def init(generator: torch.Generator, *, learner: Learner, net: Functional) -> Tree:
-    """The learner's parameters and those of the transformer: ``{"embedding": ..., "net": ...}``."""
-    return {"embedding": learner.init(generator), "net": net.init(generator)}
 
 
 def build(config: Config, learner: Learner, outer_loss: Loss | None = None) -> MetaLearner:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from firstsight.checks import check_number
 from firstsight.core import Data, Learner, Loss, MetaLearner, Tree
-from firstsight.meta.answers import READ, check_outer_loss, check_target, embedding_width, objective, truth_read
+from firstsight.meta.answers import READ, check_outer_loss, check_target, embedding_width, init, objective, truth_read
 from firstsight.meta.inner import settled
 from firstsight.nets.attention import AttentionBlock
 from firstsight.nets.functional import Functional
@@ -131,11 +131,6 @@ def predict(theta: Tree, state: Tree, X: Tensor, *, learner: Learner, net: Funct
     check_rows("X", X, row_shape=learner.row_shape)
     answers: Tensor = net(theta["net"], learner.predict(state["model"], X), None, state["memory"])
     return answers
-
-
-def init(generator: torch.Generator, *, learner: Learner, net: Functional) -> Tree:
-    """The learner's parameters and those of the memory: ``{"embedding": ..., "net": ...}``."""
-    return {"embedding": learner.init(generator), "net": net.init(generator)}
 
 
 def build(config: Config, learner: Learner, outer_loss: Loss | None = None) -> MetaLearner:
