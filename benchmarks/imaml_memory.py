@@ -8,9 +8,9 @@ import argparse
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import torch
+from peak import peak_mib
 
 from firstsight import Plan
 from firstsight.engine.execute import sum_gradients
@@ -21,11 +21,6 @@ from firstsight.tasks import mixtures
 from firstsight.trees import leaves, tree_map
 
 N_TASKS = 8
-
-
-def peak_mib() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 2**10
 
 
 def measure(method: str, inner_steps: int) -> None:

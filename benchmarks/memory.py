@@ -8,9 +8,9 @@ import argparse
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import torch
+from peak import peak_mib
 
 from firstsight import TrainConfig
 from firstsight.engine.execute import choose_plan, sum_gradients
@@ -21,11 +21,6 @@ from firstsight.tasks import mixtures
 from firstsight.trees import leaves, tree_map
 
 
-def peak_gib() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 2**20
-
-
 def measure(limit_gib: float) -> None:
     learner = classifier.build(classifier.Config(n_features=20, n_outputs=5, hidden=(984, 984)))
     meta = maml.build(maml.Config(inner_steps=5), learner)
@@ -33,11 +28,11 @@ def measure(limit_gib: float) -> None:
     n_parameters = sum(leaf.numel() for leaf in leaves(theta))
     sample = mixtures.build(mixtures.Config(n_features=(20, 20), n_clusters=(5, 5), n_support=10, n_query=10))
     tasks = sample(generator_of(1), 32)
-    idle = peak_gib()
+    idle = peak_mib() / 2**10
     config = TrainConfig(backend="vmap", memory_limit_gib=limit_gib, threads=2)
     plan = choose_plan(meta.objective, theta, tasks, config)
     sum_gradients(meta.objective, theta, tasks, plan)
-    peak = peak_gib()
+    peak = peak_mib() / 2**10
     start = time.perf_counter()
     sum_gradients(meta.objective, theta, tasks, plan)
     seconds = time.perf_counter() - start

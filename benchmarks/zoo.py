@@ -25,15 +25,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from peak import peak_mib
 from torch import Tensor
 from tqdm import tqdm
 from zoo_methods import METHODS, Method
 from zoo_problems import Problem, problem_of
-from zoo_scratch import SCRATCH, scratch_predictions
+from zoo_scratch import SCRATCH, TUNING, row_losses, scratch_predictions
 from zoo_table import table, write_into
 
 import firstsight as fs
-from firstsight import Data, Learner, MetaLearner, Sample, Task, catalogue, losses
+from firstsight import Learner, MetaLearner, Sample, Task, catalogue, losses
 from firstsight.core import Tree
 from firstsight.engine.execute import keep_freed_memory
 from firstsight.engine.record import write_record
@@ -57,13 +58,8 @@ def built(method: Method) -> tuple[Learner, MetaLearner]:
 
 
 def row_scores(theta: Tree, state: Tree, X: Tensor, *, learner: Learner) -> Tensor:
-    """The learner's loss of every row by itself, of shape (n_rows, 1): how odd it is."""
-    if learner.noise is None:
-        return torch.func.vmap(lambda row: learner.loss(state, Data(row[None])))(X)[:, None]
-    noise = learner.noise(generator_of(0), len(X))
-    return torch.func.vmap(lambda row, drawn: learner.loss(state, Data(row[None], noise=drawn[None])))(X, noise)[
-        :, None
-    ]
+    """How odd every row is to the model of a task, of shape (n_rows, 1)."""
+    return row_losses(state, X, learner=learner)
 
 
 def answering(method: Method, learner: Learner, meta: MetaLearner, problem: str) -> MetaLearner:
@@ -165,14 +161,14 @@ def run(problem_name: str, name: str, seed: int, out: Path, scale: float) -> dic
     }
 
 
-def test_tasks(problem: Problem, sample: Sample) -> Task:
-    """The same tasks for every method of a problem."""
-    return cast(sample(generator_of(TEST_SEED, "test"), problem.n_test), torch.float32)
+def tasks_of(sample: Sample, n_tasks: int, part: str) -> Task:
+    """The same tasks for every method of a problem; others for another part, where both draw from one distribution."""
+    return cast(sample(generator_of(TEST_SEED, part), n_tasks), torch.float32)
 
 
 def test(meta: MetaLearner, theta: Tree, problem: Problem, learner: Learner) -> tuple[list[float], float]:
     """The figure on every task of meta-test, and the seconds that adapting to one takes."""
-    tasks = test_tasks(problem, problem.test)
+    tasks = tasks_of(problem.test, problem.n_test, "test")
     noise = learner.noise
     values, seconds = [], 0.0
     for i in range(problem.n_test):
@@ -188,7 +184,8 @@ def test(meta: MetaLearner, theta: Tree, problem: Problem, learner: Learner) -> 
 def scratch_run(problem_name: str, name: str) -> dict[str, Any]:
     """One row that learns from the support alone."""
     problem = problem_of(problem_name)
-    tasks, validation = test_tasks(problem, problem.test), test_tasks(problem, problem.validate)
+    tasks = tasks_of(problem.test, problem.n_test, "test")
+    validation = tasks_of(problem.validate, TUNING, "validation")
     idle = peak_mib()
     fit = scratch_predictions(problem_name, name, problem, validation)
     values, seconds = [], 0.0
@@ -207,12 +204,6 @@ def scratch_run(problem_name: str, name: str) -> dict[str, Any]:
         "adapt_ms": round(1000 * seconds / problem.n_test, 3),
         "peak_mib": round(peak_mib() - idle, 1),
     }
-
-
-def peak_mib() -> float:
-    """Peak memory of this process (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 2**10
 
 
 def slug(problem: str, name: str, seed: int) -> str:

@@ -20,7 +20,7 @@ from zoo_problems import FIGURES, N_CLUSTERS, Problem
 
 from firstsight import Data, Learner, Task, catalogue
 from firstsight.seeds import generator_of
-from firstsight.trees import index, leaves, tree_map
+from firstsight.trees import index, leaves, tree_map, vmap_axes
 
 Fit = Callable[[Data, Tensor], Tensor]
 """``(support, X of the query) -> prediction``, as the figure of the problem takes it."""
@@ -42,7 +42,7 @@ def scratch_predictions(problem_name: str, name: str, problem: Problem, validati
 
 
 def _mean(problem: Problem, fit: Fit, tasks: Task) -> float:
-    parts = [index(tasks, i) for i in range(min(TUNING, problem.n_test))]
+    parts = [index(tasks, i) for i in range(TUNING)]
     return float(np.mean([problem.measure(fit(support, query.X), query) for support, query in parts]))
 
 
@@ -67,9 +67,15 @@ def predicted(params: Any, X: Tensor, *, learner: Learner) -> Tensor:
     return learner.predict(params, X)
 
 
-def rebuilt_badly(params: Any, X: Tensor, *, learner: Learner) -> Tensor:
-    """The loss of every row by itself."""
-    return torch.func.vmap(lambda row: learner.loss(params, Data(row[None])))(X)[:, None]
+def row_losses(params: Any, X: Tensor, *, learner: Learner) -> Tensor:
+    """The loss of every row by itself, of shape (n_rows, 1): how odd it is."""
+    noise = None if learner.noise is None else learner.noise(generator_of(0), len(X))
+
+    def loss(row: Data) -> Tensor:
+        return learner.loss(params, tree_map(lambda part: part[None], row))
+
+    rows = Data(X, noise=noise)
+    return torch.func.vmap(loss, in_dims=(vmap_axes(rows),))(rows)[:, None]
 
 
 def tuned(
@@ -100,7 +106,7 @@ def kmeans(support: Data, X: Tensor) -> Tensor:
     return -torch.from_numpy(model.transform(X.numpy())).float()
 
 
-def mixture(support: Data, X: Tensor, *, n_clusters: int, covariance: str) -> GaussianMixture:
+def mixture(support: Data, *, n_clusters: int, covariance: str) -> GaussianMixture:
     """Ten starts."""
     return GaussianMixture(n_clusters, covariance_type=covariance, n_init=10, reg_covar=1e-3, random_state=0).fit(
         support.X.numpy()
@@ -109,13 +115,13 @@ def mixture(support: Data, X: Tensor, *, n_clusters: int, covariance: str) -> Ga
 
 def mixture_clusters(support: Data, X: Tensor) -> Tensor:
     """Diagonal covariances, as the problem has."""
-    model = mixture(support, X, n_clusters=N_CLUSTERS, covariance="diag")
+    model = mixture(support, n_clusters=N_CLUSTERS, covariance="diag")
     return torch.from_numpy(model.predict_proba(X.numpy())).float()
 
 
 def mixture_anomalies(support: Data, X: Tensor, *, n_clusters: int) -> Tensor:
     """Minus the log-density."""
-    model = mixture(support, X, n_clusters=n_clusters, covariance="full")
+    model = mixture(support, n_clusters=n_clusters, covariance="full")
     return -torch.from_numpy(model.score_samples(X.numpy())).float()[:, None]
 
 
@@ -157,7 +163,7 @@ SCRATCH: dict[str, dict[str, Sequence[Fit]]] = {
     "mixtures": {"from scratch: k-means": [kmeans], "from scratch: mixture": [mixture_clusters]},
     "contaminated": {
         "from scratch: autoencoder, Adam": tuned(
-            ("autoencoder", {"n_features": TABLE_COLUMNS, "hidden": (32,), "n_code": 3}), rebuilt_badly
+            ("autoencoder", {"n_features": TABLE_COLUMNS, "hidden": (32,), "n_code": 3}), row_losses
         ),
         "from scratch: mixture": [partial(mixture_anomalies, n_clusters=k) for k in (1, 2, 3)],
         "from scratch: PCA": [partial(principal, n_components=k) for k in (1, 2, 3, 4)],

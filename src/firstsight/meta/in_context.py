@@ -41,16 +41,7 @@ from torch import Tensor, nn
 
 from firstsight.checks import check_number
 from firstsight.core import Data, Learner, Loss, MetaLearner, Task, Tree
-from firstsight.meta.answers import (
-    READ,
-    check_outer_loss,
-    check_target,
-    embedding_width,
-    init,
-    objective,
-    score,
-    truth_read,
-)
+from firstsight.meta import answers
 from firstsight.meta.inner import settled
 from firstsight.nets.attention import AttentionBlock
 from firstsight.nets.functional import Functional
@@ -94,7 +85,7 @@ class Config:
     count_weight: float = 0.3
 
     def __post_init__(self) -> None:
-        check_target(self.target, self.n_outputs)
+        answers.check_target(self.target, self.n_outputs)
         for name in ("width", "n_heads", "n_blocks", "n_code"):
             check_number(name, getattr(self, name), at_least=1, integer=True)
         check_number("count_weight", self.count_weight, at_least=0)
@@ -128,7 +119,7 @@ class Net(nn.Module):
         super().__init__()
         width, self.n_outputs = config.width, config.n_outputs
         self.row = nn.Linear(n_embedded, width)
-        if config.target in READ:
+        if config.target in answers.READ:
             self.truth = nn.Linear(config.n_outputs, width, bias=False)
         self.clusters, self.density = config.target == "clusters", config.target == "density"
         self.slotted = self.clusters or self.density
@@ -188,8 +179,8 @@ class Net(nn.Module):
         return {**found, **self._clusters(slots[0], self._codes(last[n_slots:], X))}
 
     def _answers(self, rows: Tensor) -> Tensor:
-        answers: Tensor = self.answer(self.after(rows))
-        return answers
+        answered: Tensor = self.answer(self.after(rows))
+        return answered
 
     def _codes(self, rows: Tensor, X: Tensor) -> Tensor:
         codes: Tensor = self.place(X) + self._answers(rows)
@@ -218,7 +209,7 @@ def adapt(theta: Tree, support: Data, *, learner: Learner, net: Functional, conf
         When truth is to be read and the support has none.
 
     """
-    truth = truth_read(support, config.target, config.n_outputs)
+    truth = answers.truth_read(support, config.target, config.n_outputs)
     model = settled(theta["embedding"], support, learner=learner)
     read = net(theta["net"], learner.predict(model, support.X), support.X.flatten(1), truth)
     return {"model": model, **read}
@@ -235,8 +226,8 @@ def predict(theta: Tree, state: Tree, X: Tensor, *, learner: Learner, net: Funct
     check_rows("X", X, row_shape=learner.row_shape)
     if "mixture" in state:
         return log_density(X.flatten(1), state["mixture"])
-    answers: Tensor = net(theta["net"], learner.predict(state["model"], X), X.flatten(1), None, state)
-    return cluster_scores(answers, state["mixtures"], state["counts"].argmax()) if "mixtures" in state else answers
+    answered: Tensor = net(theta["net"], learner.predict(state["model"], X), X.flatten(1), None, state)
+    return cluster_scores(answered, state["mixtures"], state["counts"].argmax()) if "mixtures" in state else answered
 
 
 def cluster_scores(codes: Tensor, mixtures: Mixtures, number: Tensor) -> Tensor:
@@ -256,7 +247,7 @@ def cluster_objective(
     same = (y[:, None] == y[None, :]).to(X.dtype)
     number = (1 / same.sum(1)).sum().round().clamp(max=config.n_outputs) - 1
     is_true = (torch.arange(config.n_outputs, device=X.device) == number).to(X.dtype)
-    loss = score(cluster_scores(codes, state["mixtures"], number), task.query, "clusters")
+    loss = answers.score(cluster_scores(codes, state["mixtures"], number), task.query, "clusters")
     loss = loss - config.count_weight * (is_true * state["counts"].log_softmax(0)).sum()
     return loss, loss.detach()
 
@@ -280,8 +271,8 @@ def build(config: Config, learner: Learner, outer_loss: Loss | None = None) -> M
         width.
 
     """
-    check_outer_loss(outer_loss)
-    width = embedding_width(learner)
+    answers.check_outer_loss(outer_loss)
+    width = answers.embedding_width(learner)
     assert learner.row_shape is not None
     with torch.device("meta"):  # draws nothing from the global generator
         module = Net(config, width, math.prod(learner.row_shape))
@@ -291,9 +282,9 @@ def build(config: Config, learner: Learner, outer_loss: Loss | None = None) -> M
     if config.target == "clusters":
         bound_objective = partial(cluster_objective, learner=learner, net=net, config=config)
     else:
-        bound_objective = partial(objective, adapt=bound_adapt, predict=bound_predict, target=config.target)
+        bound_objective = partial(answers.objective, adapt=bound_adapt, predict=bound_predict, target=config.target)
     return MetaLearner(
-        init=partial(init, learner=learner, net=net),
+        init=partial(answers.init, learner=learner, net=net),
         adapt=bound_adapt,
         predict=bound_predict,
         objective=bound_objective,
