@@ -11,7 +11,7 @@ ROOT = Path(firstsight.__file__).parent
 LEVELS = {
     "core": 0, "trees": 0, "seeds": 0, "checks": 0, "tensor_checks": 0, "losses": 0, "starts": 0,
     "nets": 1, "learners": 1, "tasks": 1, "augment": 1, "metafeatures": 1, "columns": 1, "datasets": 1, "inputs": 1,
-    "meta": 2, "selection": 2,
+    "meta": 2, "selection": 2, "density": 2,
     "engine": 3, "pools": 3, "few_shot": 3,
     "catalogue": 4, "pretrained": 4,
     "estimators": 5, "report": 5,
@@ -30,6 +30,7 @@ FORBIDDEN_BELOW = {
 OUTSIDE = {
     "sklearn": {
         "selection",
+        "density",
         "estimators",
         "columns",
         "tasks/pseudo_labels.py",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from firstsight.engine.train import Step, draw, last, meta_train
     from firstsight.estimators.anomaly_detector import AnomalyDetector
     from firstsight.estimators.clusterer import Clusterer
+    from firstsight.estimators.density_estimator import DensityEstimator
     from firstsight.estimators.embedder import Embedder
     from firstsight.estimators.few_shot_classifier import FewShotClassifier
     from firstsight.estimators.pyod_names import PyODNames
@@ -32,6 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "engine.train": ["Step", "draw", "last", "meta_train"],
         "estimators.anomaly_detector": ["AnomalyDetector"],
         "estimators.clusterer": ["Clusterer"],
+        "estimators.density_estimator": ["DensityEstimator"],
         "estimators.embedder": ["Embedder"],
         "estimators.few_shot_classifier": ["FewShotClassifier"],
         "estimators.pyod_names": ["PyODNames"],
