@@ -13,7 +13,7 @@ LEVELS = {
     "nets": 1, "learners": 1, "tasks": 1, "augment": 1, "metafeatures": 1, "columns": 1, "datasets": 1, "inputs": 1,
     "meta": 2, "selection": 2, "density": 2,
     "engine": 3, "pools": 3, "few_shot": 3,
-    "catalogue": 4, "pretrained": 4,
+    "catalogue": 4, "pretrained": 4, "priors": 4,
     "estimators": 5, "report": 5,
     "demo": 6, "overview": 6, "family": 6, "flags": 6,
     "commands": 7, "cli": 7, "__main__": 8,

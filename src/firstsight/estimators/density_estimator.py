@@ -16,7 +16,10 @@ from firstsight.density.explain import explained
 from firstsight.density.queries import drawn, drawn_cells, expected, known_levels
 from firstsight.density.queries import given as given_cells
 from firstsight.density.stack import Density, fitted, log_density
+from firstsight.estimators.family import encoded_by, learned_prior, prior_from
 from firstsight.estimators.tables import check_resources, checked_table, drawn_seed, threads
+from firstsight.priors.explain import leaning
+from firstsight.priors.prior import Prior
 
 Floats = NDArray[np.float64]
 
@@ -30,8 +33,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    prior : None
-        What was learned from a family of tables.
+    prior : Prior, path or None
+        What :meth:`meta_fit` learned from a family of tables, or the folder of a saved one.
     n_jobs : int or None
         Threads of the numerical libraries; as they are if None.
     random_state : int, RandomState or None
@@ -43,6 +46,11 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         The weights and the experts; None when no column varies.
     experts_ : DataFrame
         What was used, heaviest first: expert, weight, components.
+    familiarity_ : float
+        With a prior: the share of the family's own tables that look as unlike it. Below .05 the table is foreign, and
+        is learned from scratch.
+    prior_weight_ : float
+        With a prior: how far the density leans on the past, from 0 (from scratch) to 1.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where columns have names.
@@ -66,7 +74,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     """
 
-    def __init__(self, *, prior: None = None, n_jobs: int | None = None, random_state: Any = None) -> None:
+    def __init__(self, *, prior: Any = None, n_jobs: int | None = None, random_state: Any = None) -> None:
         self.prior = prior
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -92,13 +100,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             When a parameter or the table is not as described.
 
         """
-        if self.prior is not None:
-            raise TypeError(f"prior={self.prior!r} should be None; found {type(self.prior).__name__}")
+        self._prior = prior_from(self.prior)
         check_resources(None, self.n_jobs)
         array = not isinstance(X, pd.DataFrame)
         X = checked_table(self, X, reset=True)
         seed = drawn_seed(self.random_state)
         with threads(self.n_jobs):
+            if self._prior is not None and self._lean(self._prior, X):
+                return self
             self._cells = learn_cells(X, array=array)
             numbers, codes = encoded(self._cells, X)
             self.density_: Density | None = None
@@ -106,6 +115,30 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 n_levels, steps = self._cells.n_levels, self._cells.steps
                 self.density_ = fitted(numbers, codes, seed, n_levels=n_levels, steps=steps)
         return self
+
+    def meta_fit(self, tables: Any) -> "DensityEstimator":
+        """Learn from past tables of a family, so that a new one needs few rows.
+
+        Parameters
+        ----------
+        tables : sequence or mapping of DataFrame or array of shape (n_rows, n_features)
+            At least three of the same columns that share no rows; three, and half of all, of 15 rows or more.
+
+        Returns
+        -------
+        DensityEstimator
+            A new one with the same parameters, whose ``prior`` has learned; ``prior.save(folder)`` keeps it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When the tables are not as described.
+
+        """
+        check_resources(None, self.n_jobs)
+        with threads(self.n_jobs):
+            prior = learned_prior(tables, drawn_seed(self.random_state))
+        return type(self)(**(self.get_params(deep=False) | {"prior": prior}))
 
     def score_samples(self, X: Any) -> Floats:
         """Log-density of rows.
@@ -197,10 +230,18 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         index = X.index if isinstance(X, pd.DataFrame) else None
         return completed_table(self._cells, table, numbers, codes, index=index, rounded=draw)
 
+    def _lean(self, prior: Prior, X: Any) -> bool:
+        """Take the density from the past; False where the table is foreign to it."""
+        answer = prior.answer(encoded_by(prior, X))
+        self.familiarity_, self.prior_weight_ = answer.familiarity, answer.weight
+        self._cells, self.density_ = prior.cells, answer.density
+        return answer.density is not None
+
     def explain(self) -> str:
         """What the density is made of, and what it leaves out."""
         check_is_fitted(self)
-        return explained(self._cells, self.density_)
+        said = "" if self._prior is None else leaning(self._prior, self.familiarity_, self.prior_weight_) + " "
+        return said + explained(self._cells, self.density_)
 
     @property
     def experts_(self) -> pd.DataFrame:
