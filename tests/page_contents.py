@@ -43,6 +43,20 @@ def example(*, seed: int = 0) -> dict[str, Any]:
     cells = {str(row): _cells(draw, group[row]) for row in rows}
     ranked = sorted(odd, key=lambda row: -anomaly[row])
     return {
+        "family": {
+            "words": "The table is of the family of 12 past ones: 31% of these look as unlike it or more. "
+            "2 columns are unusual.",
+            "familiarity": 0.31,
+            "n_tables": 12,
+            "unusual": [
+                {"column": "body mass g", "words": "mean 5120, in nine of ten past tables 3800 to 4400", "score": 6.2},
+                {
+                    "column": "sex",
+                    "words": "missing in 41% of the rows, in nine of ten 0% to 3%",
+                    "score": 4.1,
+                },
+            ],
+        },
         "headline": ["4 groups, clear", "17 rows look wrong", "1 column is a copy, 2 have missing values"],
         "table": {"name": "penguins.csv", "n_rows": 344, "n_columns": 11, "n_used": 8, "n_looked_at": 344},
         "groups": {
@@ -305,7 +319,7 @@ def smallest() -> dict[str, Any]:
     contents["anomalies"] |= {"n_called": 0, "words": "No row looks wrong.", "rows": [], "share": 0.0}
     contents["anomalies"] |= {"share_low": 0.0, "share_high": 0.0}
     contents["made"] |= {"stages": [], "settings": []}
-    contents |= {"map": None, "columns": [], "notes": [], "cautions": [], "cells": {}, "names": []}
+    contents |= {"map": None, "family": None, "columns": [], "notes": [], "cautions": [], "cells": {}, "names": []}
     return contents
 
 

@@ -14,7 +14,7 @@ from firstsight.report.markdown import escaped, to_markdown
 from firstsight.report.page import UNPRINTABLE, called_points, group_styles, printable, to_html
 
 VOID = {"meta", "link", "input", "rect", "circle", "path", "img", "br", "hr"}
-SECTIONS = ["map-section", "groups", "anomalies", "why", "columns", "made"]
+SECTIONS = ["map-section", "groups", "anomalies", "why", "family", "columns", "made"]
 ODD_TEXTS = st.lists(st.text() | st.sampled_from(page_contents.HOSTILE), min_size=1, max_size=6)
 
 
@@ -75,12 +75,13 @@ def test_pages_are_whole_and_need_nothing_else(make):
     assert html == to_html(contents)
     html.encode("utf-8")
     page = read(html)
-    assert [name for name in page.ids if name in SECTIONS] == SECTIONS
+    sections = [name for name in SECTIONS if name != "family" or contents["family"]]
+    assert [name for name in page.ids if name in SECTIONS] == sections
     assert page.tags.count("h1") == 1
     assert page.tags.count("script") == 2 - (contents["map"] is None)
     # Nothing is named that a browser would fetch, and nothing runs or is painted but what the hashes allow.
     links = {value for name, value in page.attributes if name in {"src", "href", "action", "data", "poster", "srcset"}}
-    assert links == {"data:,", "#main", *(f"#{section}" for section in SECTIONS)}
+    assert links == {"data:,", "#main", *(f"#{section}" for section in sections)}
     assert not [name for name, _ in page.attributes if name.startswith("on") or name == "style"]
     assert "url(" not in page.raw["style"]
     assert "@import" not in page.raw["style"]
@@ -101,6 +102,7 @@ def test_the_page_says_what_the_contents_say():
     said += [column["summary"] for column in contents["columns"]] + [column["why"] for column in contents["columns"]]
     said += [finding["words"] for group in contents["groups"]["groups"] for finding in group["findings"]]
     said += [reason for odd in contents["anomalies"]["rows"] for reason in odd["reasons"]]
+    said += [contents["family"]["words"], *(one["words"] for one in contents["family"]["unusual"])]
     for text in said:
         assert " ".join(text.split()) in page.text, text
     first = contents["anomalies"]["rows"][0]
@@ -252,7 +254,7 @@ def test_markdown_is_tables_lists_and_texts(make):
     contents = make()
     page = rendered(to_markdown(contents))
     assert set(page.tags) <= {"h1", "h2", "h3", "p", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"}
-    assert page.tags.count("h2") == 6
+    assert page.tags.count("h2") == 6 + bool(contents["family"])
     for part in contents["headline"]:
         assert " ".join(printable(part).split())[:300] in page.text
 

@@ -12,7 +12,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from firstsight import DensityEstimator
+from firstsight import DensityEstimator, look
+from firstsight.cli import main
 from firstsight.core import Data
 from firstsight.density.em import Pull
 from firstsight.density.mixture import Mixture, log_density
@@ -349,3 +350,67 @@ def test_few_rows_tell_nothing_of_familiarity(learned):
     ground, member = prior.learned.grounds[0], prior.learned.members[0]
     z = warped(ground.warp, table.numbers)[0]
     assert familiarity_of(prior.learned.familiarity, member, ground, z, table.codes) == 1.0
+
+
+# -- commands and the page
+
+
+@pytest.fixture(scope="module")
+def kept(learned, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prior")
+    learned.prior.save(folder)
+    return folder
+
+
+def test_the_page_says_what_is_unusual_beside_the_family(kept):
+    X = family(1, 80, seed=12)[0].assign(note=range(80))
+    X["b"] = X["b"] + 12
+    X.loc[:30, "a"] = np.nan
+    found = look(X, name="shop", prior=kept, random_state=0)
+    beside = found.contents["family"]
+    assert beside is not None
+    assert beside["n_tables"] == 9
+    told = {(one["column"], one["words"].split()[0]) for one in beside["unusual"]}
+    assert {("b", "mean"), ("a", "missing")} <= told
+    assert "Beside its family" in found.to_html()
+    assert "in nine of ten past tables" in found.to_markdown()
+    hidden = look(X, name="shop", prior=kept, with_rows=False, random_state=0).contents["family"]
+    assert hidden is not None
+    mean = next(one["words"] for one in hidden["unusual"] if one["column"] == "b" and one["words"].startswith("mean"))
+    assert mean == "mean higher than in nine of ten past tables"
+    assert look(X, name="shop", random_state=0).contents["family"] is None
+
+
+def test_a_page_of_a_table_without_the_columns_is_refused(kept):
+    with pytest.raises(ValueError, match="lacks 'c'"):
+        look(family(1)[0].drop(columns="c"), prior=kept)
+
+
+def test_learn_and_look_by_command(tmp_path, capsys, monkeypatch):
+    """Tables in one file, by a column; what was learned is said; the page is beside the family."""
+    tables = family(5, 30)
+    pooled = pd.concat([table.assign(shop=f"s{place}", id=range(30)) for place, table in enumerate(tables)])
+    pooled.to_csv(tmp_path / "all.csv", index=False)
+    family(1, 40, seed=9)[0].to_csv(tmp_path / "new.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "sys.argv", ["firstsight", "learn", "all.csv", "--out", "p", "--group", "shop", "--ignore", "id"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "learned from 5 tables of 3 columns" in said
+    assert "prior in p" in said
+    monkeypatch.setattr("sys.argv", ["firstsight", "look", "new.csv", "--prior", "p", "-o", "page.md"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert "of the family of 5 past ones" in (tmp_path / "page.md").read_text()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("kept")
+    monkeypatch.setattr("sys.argv", ["firstsight", "learn", "all.csv", "--out", "other", "--group", "shop"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "should be a new folder" in capsys.readouterr().err

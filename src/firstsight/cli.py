@@ -26,6 +26,7 @@ app.command(
 )
 for name, function, summary in (
     ("look", "look:look_at", "Say what is in a table: its groups, the rows that look wrong, a map; on one page."),
+    ("learn", "learn:learn", "Learn from past tables of one kind, without labels, what a new one is like."),
     ("meta-train", "family:meta_train", "Learn from a family of tables how to learn from a new one."),
     ("adapt", "family:adapt", "Adapt a run to a new table, and write the table with what was found."),
     ("test", "family:score", "Test a run on tables it has never seen, against learning each from scratch."),

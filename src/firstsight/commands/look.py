@@ -22,6 +22,7 @@ def look_at(
     out_table: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
     rows: bool = True,
+    prior: Path | None = None,
     seed: int = 0,
     n_jobs: int | None = None,
 ) -> None:
@@ -44,6 +45,9 @@ def look_at(
         Print all that the page says as JSON, and write a page only with --output.
     rows : bool
         With --no-rows, the page holds no value of the table.
+    prior : Path
+        Folder that ``firstsight learn`` wrote, from past tables of the same kind: the page then says what is unusual
+        about the table beside them.
     seed : int
         Of what is random; the same table and seed give the same page.
     n_jobs : int
@@ -67,7 +71,7 @@ def look_at(
     asked: list[str | None] = [*named] or [None]
     for file in asked:
         try:
-            looked = _look(file, with_rows=rows, random_state=seed, n_jobs=n_jobs)
+            looked = _look(file, with_rows=rows, prior=prior, random_state=seed, n_jobs=n_jobs)
         except (TypeError, ValueError, OSError, ArithmeticError, ModuleNotFoundError) as error:
             if len(named) < 2:  # the command line says it
                 raise

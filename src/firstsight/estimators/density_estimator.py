@@ -16,10 +16,7 @@ from firstsight.density.explain import explained
 from firstsight.density.queries import drawn, drawn_cells, expected, known_levels
 from firstsight.density.queries import given as given_cells
 from firstsight.density.stack import Density, fitted, log_density
-from firstsight.estimators.family import encoded_by, learned_prior, prior_from
 from firstsight.estimators.tables import check_resources, checked_table, drawn_seed, threads
-from firstsight.priors.explain import leaning
-from firstsight.priors.prior import Prior
 
 Floats = NDArray[np.float64]
 
@@ -100,13 +97,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             When a parameter or the table is not as described.
 
         """
-        self._prior = prior_from(self.prior)
         check_resources(None, self.n_jobs)
         array = not isinstance(X, pd.DataFrame)
         X = checked_table(self, X, reset=True)
         seed = drawn_seed(self.random_state)
         with threads(self.n_jobs):
-            if self._prior is not None and self._lean(self._prior, X):
+            if self.prior is not None and self._lean(X):
                 return self
             self._cells = learn_cells(X, array=array)
             numbers, codes = encoded(self._cells, X)
@@ -135,6 +131,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             When the tables are not as described.
 
         """
+        from firstsight.estimators.family import learned_prior  # brings torch, which nothing else here needs
+
         check_resources(None, self.n_jobs)
         with threads(self.n_jobs):
             prior = learned_prior(tables, drawn_seed(self.random_state))
@@ -230,18 +228,25 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         index = X.index if isinstance(X, pd.DataFrame) else None
         return completed_table(self._cells, table, numbers, codes, index=index, rounded=draw)
 
-    def _lean(self, prior: Prior, X: Any) -> bool:
+    def _lean(self, X: Any) -> bool:
         """Take the density from the past; False where the table is foreign to it."""
-        answer = prior.answer(encoded_by(prior, X))
+        from firstsight.estimators.family import encoded_by, prior_from  # brings torch
+
+        self._past = prior_from(self.prior)
+        answer = self._past.answer(encoded_by(self._past, X))
         self.familiarity_, self.prior_weight_ = answer.familiarity, answer.weight
-        self._cells, self.density_ = prior.cells, answer.density
+        self._cells, self.density_ = self._past.cells, answer.density
         return answer.density is not None
 
     def explain(self) -> str:
         """What the density is made of, and what it leaves out."""
         check_is_fitted(self)
-        said = "" if self._prior is None else leaning(self._prior, self.familiarity_, self.prior_weight_) + " "
-        return said + explained(self._cells, self.density_)
+        text = explained(self._cells, self.density_)
+        if self.prior is None:
+            return text
+        from firstsight.priors.explain import leaning  # brings torch
+
+        return f"{leaning(self._past, self.familiarity_, self.prior_weight_)} {text}"
 
     @property
     def experts_(self) -> pd.DataFrame:

@@ -146,8 +146,8 @@ def encoded_by(prior: Prior, X: Any) -> Encoded:
     return Encoded(*encoded(prior.cells, X))
 
 
-def prior_from(prior: Any) -> Prior | None:
-    """What was learned from a family: a prior, the one in a folder, or None.
+def prior_from(prior: Any) -> Prior:
+    """What was learned from a family: a prior, or the one in a folder.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def prior_from(prior: Any) -> Prior | None:
         When it is none of these, and as :meth:`Prior.load` says.
 
     """
-    if prior is None or isinstance(prior, Prior):
+    if isinstance(prior, Prior):
         return prior
     if not isinstance(prior, str | PathLike):
         raise TypeError(

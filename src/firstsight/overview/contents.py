@@ -15,7 +15,7 @@ from firstsight.overview.oddities import CALLED, anomalies_of
 from firstsight.overview.profiles import Table, cell_text, date_text, groups_of, typical_rows
 from firstsight.overview.source import Source
 from firstsight.overview.words import anomaly_words, cautions_of, group_words, headline_of, how_clear
-from firstsight.report.contents import Anomalies, Column, Contents, Group, Groups, Made, Map, Proposal, Shade
+from firstsight.report.contents import Anomalies, Beside, Column, Contents, Group, Groups, Made, Map, Proposal, Shade
 from firstsight.report.contents import Table as TableFacts
 
 __all__ = ["contents_of"]
@@ -26,7 +26,9 @@ MOST_LEVELS = 12  # of a shade
 N_PROPOSALS = 5
 
 
-def contents_of(source: Source, answers: Answers, made: Made, *, with_rows: bool) -> Contents:
+def contents_of(
+    source: Source, answers: Answers, made: Made, *, with_rows: bool, family: Beside | None = None
+) -> Contents:
     """All that the page says.
 
     Parameters
@@ -39,6 +41,8 @@ def contents_of(source: Source, answers: Answers, made: Made, *, with_rows: bool
         How it was made.
     with_rows : bool
         Whether values of the table may be named.
+    family : Beside, optional
+        The table beside its family, where a prior was given.
 
     """
     fit, rows, points = answers.fitted, answers.rows, answers.points
@@ -61,6 +65,7 @@ def contents_of(source: Source, answers: Answers, made: Made, *, with_rows: bool
         groups=groups,
         anomalies=anomalies,
         map=drawn,
+        family=family,
         columns=[_column(one, fit, told=with_rows) for one in fit.surveyed],
         notes=notes,
         cautions=cautions_of(facts, groups, drawn, fit.surveyed),

@@ -4,6 +4,7 @@ import time
 from datetime import datetime
 from typing import Any
 
+import pandas as pd
 from tqdm import tqdm
 
 from firstsight import __version__
@@ -12,7 +13,7 @@ from firstsight.overview.answers import answered, fitted
 from firstsight.overview.contents import contents_of
 from firstsight.overview.result import Look
 from firstsight.overview.source import source_of
-from firstsight.report.contents import Made
+from firstsight.report.contents import Beside, Made
 
 __all__ = ["look"]
 
@@ -20,7 +21,13 @@ STAGES = ("reading", "columns", "groups", "anomalies", "rows", "map", "page")
 
 
 def look(
-    data: Any, *, name: str | None = None, with_rows: bool = True, random_state: int = 0, n_jobs: int | None = None
+    data: Any,
+    *,
+    name: str | None = None,
+    with_rows: bool = True,
+    prior: Any = None,
+    random_state: int = 0,
+    n_jobs: int | None = None,
 ) -> Look:
     """Say what is in a table: its groups, the rows that look wrong, a map, and the quality of its columns.
 
@@ -33,6 +40,9 @@ def look(
         Of the table; that of its file by default.
     with_rows : bool
         Whether the page may show values of the table.
+    prior : Prior, path or None
+        What was learned from past tables of the same kind, by ``DensityEstimator.meta_fit`` or ``firstsight learn``:
+        the page then says what is unusual about the table beside them.
     random_state : int
         Seed, >= 0. The same table and seed give the same answer.
     n_jobs : int or None
@@ -67,6 +77,7 @@ def look(
         fit = fitted(source, random_state, n_jobs, clock.stage)
         answers = answered(source, fit, random_state, n_jobs, clock.stage)
         clock.stage("page")
+        family = None if prior is None else _beside(prior, fit.raw, with_rows)
         made = Made(
             version=__version__, seed=random_state, date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
             seconds=clock.seconds(), stages=clock.stages(), command=_command(source.name, with_rows, random_state),
@@ -75,7 +86,13 @@ def look(
                 ("map", repr(answers.points.embedder)),
             ],
         )  # fmt: skip
-        return Look(contents_of(source, answers, made, with_rows=with_rows), source, answers)
+        return Look(contents_of(source, answers, made, with_rows=with_rows, family=family), source, answers)
+
+
+def _beside(prior: Any, raw: pd.DataFrame, with_rows: bool) -> Beside:
+    from firstsight.overview.family import beside  # brings torch, which nothing else here needs
+
+    return beside(prior, raw, told=with_rows)
 
 
 class _Clock:

@@ -95,9 +95,7 @@ class Prior:
 
         """
         table = self.spread(table)
-        learned = self.learned
-        z = warped(learned.grounds[0].warp, table.numbers)[0]
-        familiarity = familiarity_of(learned.familiarity, learned.members[0], learned.grounds[0], z, table.codes)
+        familiarity = self.familiarity(table)
         if familiarity < FOREIGN:
             return Answer(None, familiarity, 0.0)
         past = self.density(table)
@@ -107,6 +105,12 @@ class Prior:
         own = self._own(table)
         log_weights = np.concatenate([np.log(weight) + past.log_weights, np.log1p(-weight) + own.log_weights])
         return Answer(Density(log_weights, past.experts + own.experts), familiarity, weight)
+
+    def familiarity(self, table: Encoded) -> float:
+        """Share of the family's own tables that look as unlike it as a table whose rows are in an order of chance."""
+        learned = self.learned
+        z = warped(learned.grounds[0].warp, table.numbers)[0]
+        return familiarity_of(learned.familiarity, learned.members[0], learned.grounds[0], z, table.codes)
 
     def spread(self, table: Encoded) -> Encoded:
         """Rows in an order of chance, and values that tie spread over their steps."""

@@ -7,8 +7,8 @@ file, counted from 0; whoever shows them may count from 1. Texts are what the fi
 from typing import Literal, TypedDict
 
 __all__ = [
-    "Anomalies", "Anomaly", "Column", "Contents", "Distribution", "Finding", "Group", "Groups", "Made", "Map", "Named",
-    "Note", "Proposal", "Shade", "Table",
+    "Anomalies", "Anomaly", "Beside", "Column", "Contents", "Distribution", "Finding", "Group", "Groups", "Made", "Map",
+    "Named", "Note", "Proposal", "Shade", "Table", "Unusual",
 ]  # fmt: skip
 
 
@@ -160,6 +160,23 @@ class Note(TypedDict):
     columns: list[str]
 
 
+class Unusual(TypedDict):
+    """A column that is otherwise than in past tables."""
+
+    column: str
+    words: str  # "mean 31, in nine of ten past tables 12 to 19"
+    score: float  # deviations from what is usual
+
+
+class Beside(TypedDict):
+    """The table beside the past tables of its family."""
+
+    words: str  # how familiar it is
+    familiarity: float  # share of the family's own tables that look as unlike it
+    n_tables: int
+    unusual: list[Unusual]  # most unusual first
+
+
 class Made(TypedDict):
     """How the page was made."""
 
@@ -180,6 +197,7 @@ class Contents(TypedDict):
     groups: Groups
     anomalies: Anomalies
     map: Map | None  # None when no column varies
+    family: Beside | None  # None where no prior was given
     columns: list[Column]
     notes: list[Note]
     cautions: list[str]  # what not to conclude

@@ -41,6 +41,7 @@ def to_markdown(contents: Contents) -> str:
         *_groups(contents),
         *_anomalies(contents),
         *_why(contents),
+        *_family(contents),
         *_columns(contents),
         *_made(contents),
     ]
@@ -179,6 +180,19 @@ def _why(contents: Contents) -> list[str]:
                 )
                 for proposal in groups["proposals"]
             ],
+        )
+    return lines
+
+
+def _family(contents: Contents) -> list[str]:
+    family = contents["family"]
+    if family is None:
+        return []
+    lines = ["## Beside its family", "", escaped(family["words"]), ""]
+    if family["unusual"]:
+        lines += _table(
+            ("column", "what is unusual", "deviations"),
+            [(escaped(one["column"]), escaped(one["words"]), decimal(one["score"])) for one in family["unusual"]],
         )
     return lines
 
