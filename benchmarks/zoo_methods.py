@@ -68,7 +68,7 @@ SINUSOIDS = of_one_learner(
         "maml": ("maml", {"inner_lr": 0.01, "inner_steps": 5}),
         "maml, first order": ("maml", {"inner_lr": 0.01, "inner_steps": 5, "first_order": True}),
         "anil": ("maml", {"inner_lr": 0.01, "inner_steps": 5, "adapted": ("head",)}),
-        "meta_sgd": ("meta_sgd", {"inner_lr": 0.01, "inner_steps": 5}),
+        "meta_sgd": ("meta_sgd", {"inner_lr": 0.01, "inner_steps": 1}),
         "meta_gradient": ("meta_gradient", {"inner_lr": 0.01, "inner_steps": 5}),
         "reptile": ("reptile", {"inner_lr": 0.02, "inner_steps": 16}),
         "imaml": ("imaml", {"inner_lr": 0.01, "inner_steps": 16}),
