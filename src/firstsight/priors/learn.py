@@ -159,7 +159,7 @@ def _members(
             start = pooled_member(tables, ground, pooled, 12, aligned=False, shown=shown, seed=seed)
             found.append(trained_member(start, tables, ground, z, small, seed=seed) or start)
         grounds.append(ground)
-        members += [member for member in found if member is not None]
+        members += [member._replace(name=f"{member.name}, {space}") for member in found if member is not None]
         places += [place] * len(found)
     return tuple(grounds), tuple(members), tuple(places)
 
