@@ -109,7 +109,10 @@ def test_nothing_before_fit(name):
 
 @pytest.mark.parametrize(
     ("settings", "error", "words"),
-    [({"prior": 3}, TypeError, "prior=3 should be what meta_fit learned"), ({"n_jobs": 0}, ValueError, "n_jobs=0 should be >= 1")],
+    [
+        ({"prior": 3}, TypeError, "prior=3 should be what meta_fit learned"),
+        ({"n_jobs": 0}, ValueError, "n_jobs=0 should be >= 1"),
+    ],
 )
 def test_settings_that_are_refused(settings, error, words):
     with pytest.raises(error, match=words):
