@@ -84,8 +84,9 @@ def measured(what: str, name: str, seed: int) -> dict[str, Any]:
     past, new = split(family, seed)
     tables = dict(zip(family.names, family.tables, strict=True))
     truths = dict(zip(family.names, kind.truths(family), strict=True))
+    groups = dict(zip(family.names, family.groups, strict=True))
     began = time.perf_counter()
-    learned = kind.make().meta_fit([tables[one] for one in past])
+    learned = kind.make().meta_fit([tables[one] for one in past], groups=[groups[one] for one in past])
     learning = time.perf_counter() - began
     rng = np.random.default_rng(seed)
     records = []

@@ -20,6 +20,7 @@ from firstsight.density.mixture import Mixture, log_density
 from firstsight.density.stack import stacked
 from firstsight.density.warps import straight, warped
 from firstsight.engine.checkpoint import write_checkpoint
+from firstsight.estimators import family as estimators_family
 from firstsight.learners import gmm
 from firstsight.meta import maml
 from firstsight.priors import store
@@ -306,6 +307,32 @@ def test_any_small_table_has_an_answer(learned, rows, what):
 def test_families_that_are_none_are_refused(tables, message):
     with pytest.raises((TypeError, ValueError), match=message):
         DensityEstimator().meta_fit(tables)
+
+
+def test_tables_of_one_group_are_left_out_together(monkeypatch):
+    """The folds that members are tried on hold whole groups, and tables that share rows besides."""
+    seen = []
+    tables = family(7, 20)
+    tables[6] = tables[0].iloc[::-1]
+
+    def spy(rows, n_levels, steps, groups, seed):
+        seen.append(groups)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(estimators_family, "learned", spy)
+    with pytest.raises(KeyboardInterrupt):
+        DensityEstimator().meta_fit(tables, groups=["x", "x", "y", "y", "z", "z", "w"])
+    (groups,) = seen
+    assert groups[0] == groups[1] == groups[6]
+    assert groups[2] == groups[3]
+    assert groups[4] == groups[5]
+    assert len(set(groups)) == 3
+    with pytest.raises(ValueError, match="one for every table, 7; found 2"):
+        DensityEstimator().meta_fit(tables, groups=["x", "y"])
+    with pytest.raises(ValueError, match="found none for 'table 6'"):
+        DensityEstimator().meta_fit(tables, groups={f"table {i}": i for i in range(6)})
+    with pytest.raises(ValueError, match="no rows and no group"):
+        DensityEstimator().meta_fit(tables, groups=[0, 0, 0, 0, 0, 0, 1])
 
 
 def test_one_table_is_no_family():

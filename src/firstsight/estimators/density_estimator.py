@@ -112,13 +112,16 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 self.density_ = fitted(numbers, codes, seed, n_levels=n_levels, steps=steps)
         return self
 
-    def meta_fit(self, tables: Any) -> "DensityEstimator":
+    def meta_fit(self, tables: Any, groups: Any = None) -> "DensityEstimator":
         """Learn from past tables of a family, so that a new one needs few rows.
 
         Parameters
         ----------
         tables : sequence or mapping of DataFrame or array of shape (n_rows, n_features)
             At least three of the same columns that share no rows; three, and half of all, of 15 rows or more.
+        groups : sequence of length n_tables, or mapping of table to group, optional
+            Whose tables they are, where one shop, patient or speaker has several and new tables will be of others: what
+            is learned is tried on groups left out, and familiarity is that of a new one.
 
         Returns
         -------
@@ -135,7 +138,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
         check_resources(None, self.n_jobs)
         with threads(self.n_jobs):
-            prior = learned_prior(tables, drawn_seed(self.random_state))
+            prior = learned_prior(tables, groups, drawn_seed(self.random_state))
         return type(self)(**(self.get_params(deep=False) | {"prior": prior}))
 
     def score_samples(self, X: Any) -> Floats:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from firstsight.columns.fits import listed
 from firstsight.datasets.rows import groups_by_rows, row_hashes
@@ -63,13 +65,15 @@ def checked_family(tables: Any) -> dict[str, Any]:
     return checked
 
 
-def learned_prior(tables: Any, seed: int) -> Prior:
+def learned_prior(tables: Any, groups: Any, seed: int) -> Prior:
     """A prior from past tables.
 
     Parameters
     ----------
     tables : sequence or mapping of DataFrame or array of shape (n_rows, n_features)
         As for :func:`checked_family`.
+    groups : sequence of length n_tables, or mapping of table to group, or None
+        Tables of one group are left out together, and so are those that share rows.
     seed : int
         Of all that is random.
 
@@ -80,11 +84,11 @@ def learned_prior(tables: Any, seed: int) -> Prior:
 
     """
     family = checked_family(tables)
-    groups = groups_by_rows([row_hashes(pd.DataFrame(table)) for table in family.values()])
-    if len(set(groups)) < FEWEST_TABLES:
+    together = _together(family, groups)
+    if len(set(together)) < FEWEST_TABLES:
         raise ValueError(
-            f"at least {FEWEST_TABLES} tables should share no rows, for what is learned from some is tried on others; "
-            f"found {len(set(groups))} among {len(groups)}; pass more tables, and each of them once"
+            f"at least {FEWEST_TABLES} tables should share no rows and no group, for what is learned from some is tried "
+            f"on others; found {len(set(together))} among {len(together)}; pass more tables, and each of them once"
         )
     frames = [pd.DataFrame(table) for table in family.values()]
     array = not isinstance(next(iter(family.values())), pd.DataFrame)
@@ -99,9 +103,28 @@ def learned_prior(tables: Any, seed: int) -> Prior:
         order = np.lexsort(np.column_stack([numbers, codes]).T)
         numbers = numbers[order] + cells.steps * generator.uniform(-0.5, 0.5, numbers.shape)
         rows.append(Encoded(numbers, codes[order]))
-    found = learned(rows, cells.n_levels, cells.steps, groups, seed)
+    found = learned(rows, cells.n_levels, cells.steps, together, seed)
     profiles = learn_profiles(rows, cells.n_levels)
     return Prior(cells=cells, learned=found, profiles=profiles, names=tuple(family), seed=seed)
+
+
+def _together(family: Mapping[str, Any], groups: Any) -> list[int]:
+    """Numbers that are the same for tables that share rows or a group, directly or through others."""
+    by_rows = groups_by_rows([row_hashes(pd.DataFrame(table)) for table in family.values()])
+    if groups is None:
+        return by_rows
+    if isinstance(groups, Mapping):
+        missing = [name for name in family if name not in groups]
+        if missing:
+            raise ValueError(f"groups should have one for every table; found none for {listed(missing)}")
+        groups = [groups[name] for name in family]
+    if isinstance(groups, str) or len(groups) != len(family):
+        raise ValueError(f"groups should have one for every table, {len(family)}; found {len(groups)}")
+    told = pd.factorize(pd.Series(list(groups)).astype(str))[0]
+    n_tables = len(family)
+    links = np.concatenate([np.asarray(by_rows), n_tables + told])
+    graph = coo_matrix((np.ones(2 * n_tables), (np.tile(np.arange(n_tables), 2), links)), (n_tables, 2 * n_tables))
+    return [int(label) for label in connected_components(graph @ graph.T)[1]]
 
 
 def encoded_by(prior: Prior, X: Any) -> Encoded:
