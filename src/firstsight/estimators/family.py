@@ -87,7 +87,7 @@ def learned_prior(tables: Any, groups: Any, seed: int) -> Prior:
     together = _together(family, groups)
     if len(set(together)) < FEWEST_TABLES:
         raise ValueError(
-            f"at least {FEWEST_TABLES} tables should share no rows and no group, for what is learned from some is tried "
+            f"at least {FEWEST_TABLES} tables should share no rows and no group, for what some teach is tried "
             f"on others; found {len(set(together))} among {len(together)}; pass more tables, and each of them once"
         )
     frames = [pd.DataFrame(table) for table in family.values()]
