@@ -45,7 +45,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         What was used, heaviest first: expert, weight, components.
     familiarity_ : float
         With a prior: the share of the family's own tables that look as unlike it. Below .05 the table is foreign, and
-        is learned from scratch.
+        is learned from scratch unless its rows are likelier with the past.
     prior_weight_ : float
         With a prior: how far the density leans on the past, from 0 (from scratch) to 1.
     n_features_in_ : int

@@ -17,7 +17,8 @@ def likeness(prior: Prior, familiarity: float) -> str:
 
 def leaning(prior: Prior, familiarity: float, weight: float) -> str:
     """How far an answer leans on the past."""
-    if familiarity < FOREIGN:
+    if weight == 0:
         return f"{likeness(prior, familiarity)} Nothing was taken from them."
     past = "all of it" if weight == 1 else f"{weight:.0%} of it"
-    return f"{likeness(prior, familiarity)} What follows leans on them for {past}."
+    still = "Still its rows are likelier with them. " if familiarity < FOREIGN else ""
+    return f"{likeness(prior, familiarity)} {still}What follows leans on them for {past}."

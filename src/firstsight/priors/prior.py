@@ -10,12 +10,13 @@ import numpy as np
 
 from firstsight.density.cells import Cells
 from firstsight.density.incomplete import Floats
+from firstsight.density.mixture import log_density as mixture_log_density
 from firstsight.density.stack import Density, fitted, log_density, stacked
 from firstsight.density.warps import warped
 from firstsight.priors import store
 from firstsight.priors.familiarity import FOREIGN, familiarity_of
 from firstsight.priors.learn import Learned
-from firstsight.priors.members import Encoded, adapted
+from firstsight.priors.members import Encoded, adapted, space_of_rows
 from firstsight.priors.profiles import Profiles
 from firstsight.priors.weights import weights_at
 
@@ -25,6 +26,7 @@ FILE = "prior.safetensors"
 LEAST_WEIGHT = 0.005
 OWN_ROWS = 100  # from which on a table's own rows say how far to lean on the past
 OWN_FOLDS = 3
+FEWEST_ROWS = 8  # that tell whether the past helps
 HAIR = 1e-3  # deviations of the family by which values are spread in a column that does not vary
 
 
@@ -34,7 +36,7 @@ class Answer(NamedTuple):
     Parameters
     ----------
     density : Density or None
-        Of the table; None where it is foreign, so that the past says nothing of it.
+        Of the table; None where it looks foreign and the past does not help.
     familiarity : float
         Share of the family's own tables that look as unlike it.
     weight : float
@@ -96,7 +98,7 @@ class Prior:
         """
         table = self.spread(table)
         familiarity = self.familiarity(table)
-        if familiarity < FOREIGN:
+        if (familiarity < FOREIGN or self._is_doubtful(table)) and not self._helps(table):
             return Answer(None, familiarity, 0.0)
         past = self.density(table)
         if len(table.codes) < OWN_ROWS:
@@ -144,6 +146,34 @@ class Prior:
         """
         return cls(**store.read(Path(folder) / FILE))
 
+    def _is_doubtful(self, table: Encoded) -> bool:
+        """A quick look: whether a Gaussian of one half of the rows foretells the others better than the first member."""
+        if len(table.codes) < FEWEST_ROWS:
+            return False
+        ground, member = self.learned.grounds[0], self.learned.members[0]
+        z = warped(ground.warp, table.numbers)[0]
+        halves = np.arange(len(z)) % 2
+        gain = 0.0
+        for half in (0, 1):
+            shown, asked = halves == half, halves != half
+            moved = adapted(member, ground, z[shown], table.codes[shown]).mixture
+            alone = space_of_rows(z[shown], table.codes[shown], self.cells.n_levels, ground).whole
+            for sign, mixture in ((1, moved), (-1, alone)):
+                gain += sign * float(mixture_log_density(mixture, z[asked], table.codes[asked]).sum())
+        return gain < 0
+
+    def _helps(self, table: Encoded) -> bool:
+        """Whether each half of the rows is likelier by the past and the other half than by the other half alone."""
+        halves = np.arange(len(table.codes)) % 2
+        if len(halves) < FEWEST_ROWS:
+            return False
+        gain = 0.0
+        for half in (0, 1):
+            shown, asked = table.part(np.flatnonzero(halves == half)), table.part(np.flatnonzero(halves != half))
+            with_past, alone = self.density(shown), self._own(shown, cheap=True)
+            gain += float((log_density(with_past, *asked) - log_density(alone, *asked)).sum())
+        return gain > 0
+
     def _weight(self, table: Encoded) -> float:
         """How much the past counts, by rows of the table that neither it nor the rest of the table had seen."""
         fold = np.arange(len(table.codes)) % OWN_FOLDS
@@ -154,11 +184,10 @@ class Prior:
                 scores[fold == out, column] = log_density(density, asked.numbers, asked.codes)
         return float(np.clip(stacked(scores)[0], 1e-6, 1 - 1e-6))
 
-    def _own(self, table: Encoded) -> Density:
+    def _own(self, table: Encoded, *, cheap: bool = False) -> Density:
         """From the table alone."""
-        return fitted(
-            self._varied(table.numbers), table.codes, self.seed, n_levels=self.cells.n_levels, steps=self.cells.steps
-        )
+        numbers, n_levels, steps = self._varied(table.numbers), self.cells.n_levels, self.cells.steps
+        return fitted(numbers, table.codes, self.seed, n_levels=n_levels, steps=steps, cheap=cheap)
 
     def _varied(self, numbers: Floats) -> Floats:
         """Numbers of which every column varies, by a hair where the table's own does not."""
