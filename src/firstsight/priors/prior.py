@@ -147,7 +147,7 @@ class Prior:
         return cls(**store.read(Path(folder) / FILE))
 
     def _is_doubtful(self, table: Encoded) -> bool:
-        """A quick look: whether a Gaussian of one half of the rows foretells the others better than the first member."""
+        """A quick look: whether a Gaussian of half of the rows foretells the others better than a member."""
         if len(table.codes) < FEWEST_ROWS:
             return False
         ground, member = self.learned.grounds[0], self.learned.members[0]
