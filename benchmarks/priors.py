@@ -166,7 +166,7 @@ def summary(records: list[dict[str, Any]]) -> str:
                 np.mean([by_rows[rows][one][key] for one in tables])
                 for rows, key in ((20, "prior"), (20, "scratch"), (200, "scratch"))
             ]
-            shown = fs.interval(gap) if len(gap) > 1 else gap[0]
+            shown = fs.interval(gap) if len(gap) > 1 else f"{gap[0]:.3f} (one table)"
             lines.append(f"| {record['family']} | " + " | ".join(f"{mean:.3f}" for mean in means) + f" | {shown} |")
         for many, flags in reached.items():
             if flags:
