@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from firstsight.density.experts import BENT, PLAIN
 from firstsight.density.incomplete import Floats
+from firstsight.density.mixture import log_sum
 from firstsight.density.stack import expert_log_density
 from firstsight.density.warps import warped
 from firstsight.priors.familiarity import Familiarity, learn_familiarity, signs_of
@@ -119,7 +120,8 @@ def learned(
     weights = learn_weights(scores)
     gains = []
     for by_table, shares in zip(scores.values(), weights.shares, strict=True):
-        together = [_together(one, shares) for one in by_table]
+        with np.errstate(divide="ignore"):  # a member may have no share
+            together = [log_sum(one + np.log(shares), 1) for one in by_table]
         gains.append([*np.mean([one.mean(0) for one in by_table], axis=0), np.mean([one.mean() for one in together])])
     grounds, members, places = _members(tables, n_levels, steps, sizes, seed)
     used = weights.shares.max(0) > 0.01
@@ -148,7 +150,7 @@ def _members(
     for place, space in enumerate(spaces):
         ground, pooled = ground_of(tables, n_levels, steps, space=space)
         z = [warped(ground.warp, table.numbers)[0] for table in tables]
-        found: list[Member | None] = [
+        found = [
             pooled_member(tables, ground, pooled, 40, aligned=False, shown=shown, seed=seed),
             pooled_member(tables, ground, pooled, 12, aligned=True, shown=shown, seed=seed),
         ]
@@ -159,7 +161,7 @@ def _members(
             start = pooled_member(tables, ground, pooled, 12, aligned=False, shown=shown, seed=seed)
             found.append(trained_member(start, tables, ground, z, small, seed=seed) or start)
         grounds.append(ground)
-        members += [member._replace(name=f"{member.name}, {space}") for member in found if member is not None]
+        members += [member._replace(name=f"{member.name}, {space}") for member in found]
         places += [place] * len(found)
     return tuple(grounds), tuple(members), tuple(places)
 
@@ -174,13 +176,6 @@ def _asked(
         adapted(member, grounds[place], z[place], shown.codes) for member, place in zip(members, places, strict=True)
     ]
     return np.stack([expert_log_density(expert, asked.numbers, asked.codes) for expert in experts], axis=1)
-
-
-def _together(scores: Floats, shares: Floats) -> Floats:
-    """Log-densities of rows under all members, (n_rows,), from those under each."""
-    highest = scores.max(1)
-    found: Floats = np.log(np.maximum(np.exp(scores - highest[:, None]) @ shares, 1e-300)) + highest
-    return found
 
 
 def _sorted(table: Encoded) -> Encoded:
