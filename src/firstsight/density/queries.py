@@ -13,7 +13,7 @@ from firstsight.density.mixture import (
     patterns,
     shares_of,
 )
-from firstsight.density.stack import Density, Expert, expert_log_density
+from firstsight.density.stack import Density, Expert, expert_scores
 from firstsight.density.warps import Warp, unwarped, unwarped_column, warped
 
 AT_ONCE = 2_000_000  # numbers of a temporary array
@@ -72,8 +72,7 @@ def given(density: Density, numbers: Floats, codes: Ints) -> Density:
 
 def expert_members(density: Density, numbers: Floats, codes: Ints) -> Floats:
     """Logarithms of each expert's probability given what rows have, (n_rows, n_experts)."""
-    each = [expert_log_density(expert, numbers, codes) for expert in density.experts]
-    scores = np.stack(each, axis=1) + density.log_weights
+    scores = expert_scores(density, numbers, codes)
     return scores - log_sum(scores, 1)[:, None]
 
 

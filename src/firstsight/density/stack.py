@@ -97,8 +97,14 @@ def log_density(density: Density, numbers: Floats, codes: Ints) -> Floats:
         In nats and in units of the numbers.
 
     """
+    return log_sum(expert_scores(density, numbers, codes), 1)
+
+
+def expert_scores(density: Density, numbers: Floats, codes: Ints) -> Floats:
+    """Log of each expert's weight times its density of each row, (n_rows, n_experts)."""
     each = [expert_log_density(expert, numbers, codes) for expert in density.experts]
-    return log_sum(np.stack(each, axis=1) + density.log_weights, 1)
+    scores: Floats = np.stack(each, axis=1) + density.log_weights
+    return scores
 
 
 def fitted(
